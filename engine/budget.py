@@ -1,0 +1,38 @@
+"""What an investigation may spend, what it has spent, and which limit it has reached. Pure."""
+
+import msgspec
+
+from engine.transcript import StopReason, Usage
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of one investigation; None is no limit."""
+
+    max_tokens: int | None = None
+    """Prompt and completion tokens over all its turns."""
+    max_seconds: float | None = None
+    """Seconds from its first request, time spent waiting for the server included."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """Spent so far by one investigation."""
+
+    turns: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def spend(self, usage: Usage, seconds: float) -> "Ledger":
+        """Return the ledger after one more turn."""
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        return Ledger(
+            turns=self.turns + 1, tokens=self.tokens + tokens, seconds=self.seconds + seconds
+        )
+
+
+def exhausted(budget: Budget, ledger: Ledger) -> StopReason | None:
+    """Return the limit that the ledger has reached, or None."""
+    if budget.max_tokens is not None and ledger.tokens >= budget.max_tokens:
+        return StopReason.TOKEN_LIMIT
+    if budget.max_seconds is not None and ledger.seconds >= budget.max_seconds:
+        return StopReason.TIME_LIMIT
+    return None

@@ -1,0 +1,1 @@
+"""Measures and comparisons of transcripts. Pure: events in, values out."""

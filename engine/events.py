@@ -1,0 +1,92 @@
+"""Everything worth recording. The journal is a sequence of these; all state is a fold over them.
+
+`time` is seconds since the epoch in every event. The JSON of an event carries its kind in `event`.
+"""
+
+import msgspec
+
+from engine.transcript import Completion, Execution, Message, StopReason
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """A recorded fact."""
+
+    time: float
+
+
+class RunStarted(Event, tag="run_started"):
+    """The engine began, or continued, to work on the run."""
+
+    investigations: int
+
+
+class InvestigationStarted(Event, tag="investigation_started"):
+    """One model took up one phase with one seed."""
+
+    investigation: str
+    model: str
+    phase: str
+    replicate: int
+    seed: int
+
+
+class ExperimentStarted(Event, tag="experiment_started"):
+    """A stage of the phase began; `messages` were added to the conversation."""
+
+    investigation: str
+    experiment: str
+    messages: tuple[Message, ...]
+
+
+class CompletionReceived(Event, tag="completion_received"):
+    """The model replied. Recorded before anything that depends on the reply is done."""
+
+    investigation: str
+    experiment: str
+    turn: int
+    seed: int
+    completion: Completion
+
+
+class TurnEnded(Event, tag="turn_ended"):
+    """All that one completion caused."""
+
+    investigation: str
+    turn: int
+    action: str
+    executions: tuple[Execution, ...]
+    observation: str | None
+
+
+class ExperimentEnded(Event, tag="experiment_ended"):
+    """A stage of the phase ended."""
+
+    investigation: str
+    experiment: str
+    stop_reason: StopReason
+
+
+class InvestigationEnded(Event, tag="investigation_ended"):
+    """The investigation ended; `detail` says more where the reason alone does not."""
+
+    investigation: str
+    stop_reason: StopReason
+    detail: str = ""
+
+
+class RunEnded(Event, tag="run_ended"):
+    """The engine stopped working on the run, by itself or interrupted."""
+
+    is_interrupted: bool = False
+
+
+AnyEvent = (
+    RunStarted
+    | InvestigationStarted
+    | ExperimentStarted
+    | CompletionReceived
+    | TurnEnded
+    | ExperimentEnded
+    | InvestigationEnded
+    | RunEnded
+)

@@ -1,0 +1,81 @@
+"""Phase: the definition of an experimental condition, as data. No file is read here."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Sampling(_Value):
+    """How completions are drawn; the same for every arm."""
+
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    max_tokens: Positive = 1024
+    """Most tokens of one reply."""
+
+
+class ReplyRules(_Value):
+    """What a reply means beyond its code."""
+
+    done_signal: str = "EXPERIMENT_COMPLETE"
+    """Printed by executed code, it ends the experiment."""
+    done_phrases: tuple[str, ...] = ()
+    """A line of the reply that consists of one of these (case and closing mark aside) ends it too."""
+    question_marks: tuple[str, ...] = ("?",)
+    """A reply without code whose last 200 characters hold one of these is nudged, not ended."""
+
+
+class Reminders(_Value):
+    """When the observation says how many turns are left."""
+
+    every_turns: Positive = 10
+    last_turns: Positive = 5
+    """One more reminder when this many are left."""
+
+
+class Experiment(_Value):
+    """One prompted stage of a phase."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    prompt: str = Field(min_length=1)
+    """Template text of the message that opens the stage."""
+    has_code: bool = True
+    """False: code in replies is not executed, and the stage is one turn of discussion."""
+    max_turns: Positive = 50
+
+
+class Texts(_Value):
+    """Templates of what the engine itself says to the model; the same in every phase."""
+
+    system: str
+    observation: str
+    reminder: str
+    cut: str
+    nudge: str
+    no_output: str
+    namespace_lost: str
+
+
+class Phase(_Value):
+    """One experimental condition."""
+
+    key: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    title: str
+    asks: str
+    """The question that the condition is there to answer."""
+    capabilities: tuple[str, ...] = Field(min_length=1)
+    """Names of the introspection modules granted."""
+    experiments: tuple[Experiment, ...] = Field(min_length=1)
+    sampling: Sampling = Sampling()
+    rules: ReplyRules = ReplyRules()
+    reminders: Reminders = Reminders()
+    max_tokens_total: Positive | None = None
+    """Prompt and completion tokens of one investigation, all turns together."""
+    max_seconds: float | None = Field(default=None, gt=0)
+    texts: Texts

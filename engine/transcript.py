@@ -1,0 +1,157 @@
+"""What happened in one investigation: frozen values, and the append-only conversation."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+Role = Literal["system", "user", "assistant"]
+
+
+class StopReason(StrEnum):
+    """Why an experiment or an investigation ended. Every end has exactly one."""
+
+    COMPLETED = "completed"
+    """The model said that it was done."""
+    NO_CODE = "no_code"
+    """A reply without code that neither asked nor was cut: nothing more to do."""
+    TURN_LIMIT = "turn_limit"
+    TOKEN_LIMIT = "token_limit"
+    TIME_LIMIT = "time_limit"
+    CONTEXT_FULL = "context_full"
+    """The conversation no longer fits the model's window."""
+    SERVER_LOST = "server_lost"
+    """The endpoint gave no completion, retries included."""
+    REJECTED = "rejected"
+    """The endpoint refused the request for good (wrong model name, key, parameter)."""
+    SANDBOX_LOST = "sandbox_lost"
+    """The host side of the sandbox failed."""
+    INTERRUPTED = "interrupted"
+    """The run was stopped from outside; the investigation can be resumed."""
+    FAULT = "fault"
+    """A defect of the engine itself."""
+
+    @property
+    def is_infrastructure(self) -> bool:
+        """True when the end is not the model's doing; such ends stay out of model statistics."""
+        return self in _INFRASTRUCTURE
+
+
+_INFRASTRUCTURE = frozenset(
+    {
+        StopReason.SERVER_LOST,
+        StopReason.REJECTED,
+        StopReason.SANDBOX_LOST,
+        StopReason.INTERRUPTED,
+        StopReason.FAULT,
+    }
+)
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of the conversation as the model sees it."""
+
+    role: Role
+    content: str
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens of one completion, as the server counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Share of `prompt_tokens` that the server took from its prefix cache."""
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """One model reply."""
+
+    text: str
+    finish_reason: str
+    """"stop" or "length"; whatever else the server says is kept as it is."""
+    usage: Usage
+    sent: float
+    """Seconds since the epoch when the request left."""
+    received: float
+    """Seconds since the epoch when the reply was complete."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One introspection call made by model code, with the answer it got."""
+
+    method: str
+    """Dotted name, e.g. "weights.get_weight_statistics"."""
+    arguments: dict[str, object]
+    answer: object = None
+    error: str | None = None
+
+
+class ExecutionError(msgspec.Struct, frozen=True):
+    """Why a code block did not run to its end."""
+
+    kind: str
+    """Class name of the exception, or "Timeout", "MemoryLimit", "NamespaceLost"."""
+    message: str
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """Outcome of running one code block."""
+
+    code: str
+    output: str
+    """stdout and stderr in order, a traceback included; capped by the sandbox."""
+    error: ExecutionError | None = None
+    calls: tuple[Call, ...] = ()
+    duration_s: float = 0.0
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One completion and what it caused."""
+
+    index: int
+    """Position in the investigation, from 0."""
+    experiment: str
+    seed: int
+    completion: Completion
+    action: str
+    """Tag of the parsed action, see `engine.actions`."""
+    executions: tuple[Execution, ...] = ()
+    observation: str | None = None
+    """Text that went back to the model; None when the turn ended the experiment."""
+
+
+class Investigation(msgspec.Struct, frozen=True, kw_only=True):
+    """Who investigates what: one model, one phase, one seed."""
+
+    id: str
+    model: str
+    phase: str
+    replicate: int
+    seed: int
+
+
+class Conversation:
+    """The messages of one investigation, append-only, each encoded to JSON exactly once."""
+
+    def __init__(self, messages: Iterable[Message] = ()) -> None:
+        """Start from `messages`."""
+        self._messages: list[Message] = []
+        self._encoded: list[bytes] = []
+        for message in messages:
+            self.append(message)
+
+    def append(self, message: Message) -> None:
+        """Add one message at the end."""
+        self._messages.append(message)
+        self._encoded.append(msgspec.json.encode(message))
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All messages, oldest first."""
+        return tuple(self._messages)
+
+    def encoded(self) -> bytes:
+        """The messages as one JSON array."""
+        return b"[" + b",".join(self._encoded) + b"]"

@@ -1,0 +1,1 @@
+"""Everything that touches hardware or starts a model server."""
