@@ -57,6 +57,7 @@ class Texts(_Value):
     observation: str
     reminder: str
     cut: str
+    malformed: str
     nudge: str
     no_output: str
     namespace_lost: str

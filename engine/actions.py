@@ -1,0 +1,96 @@
+"""What a reply asks for: reply text -> action. Pure."""
+
+import re
+from functools import lru_cache
+
+import msgspec
+from markdown_it import MarkdownIt
+
+from engine.phase import ReplyRules
+
+_PYTHON_TAGS = frozenset({"", "python", "py", "python3"})
+_OPENING_PYTHON_FENCE = re.compile(r"(```|~~~)[ \t]*(python|py)\b", re.IGNORECASE)
+_QUESTION_TAIL_CHARS = 200
+
+
+class Action(msgspec.Struct, frozen=True, tag_field="action"):
+    """What was parsed from one reply."""
+
+
+class RunCode(Action, frozen=True, tag="run_code"):
+    """Execute these blocks in order; `is_done`: the reply also says that the model is done."""
+
+    blocks: tuple[str, ...]
+    is_done: bool = False
+
+
+class Finish(Action, frozen=True, tag="finish"):
+    """The reply says that the model is done."""
+
+
+class Ask(Action, frozen=True, tag="ask"):
+    """No code, and the reply ends in a question."""
+
+
+class Cut(Action, frozen=True, tag="cut"):
+    """The reply was cut by the token limit; nothing of it is executed."""
+
+
+class Malformed(Action, frozen=True, tag="malformed"):
+    """A Python fence was opened but no block can be read."""
+
+
+class Nothing(Action, frozen=True, tag="nothing"):
+    """No code, no question, no word of being done."""
+
+
+AnyAction = RunCode | Finish | Ask | Cut | Malformed | Nothing
+
+
+def parse(text: str, finish_reason: str, rules: ReplyRules) -> AnyAction:
+    """Return the one action of a reply."""
+    if finish_reason == "length":
+        return Cut()
+    if blocks := code_blocks(text):
+        return RunCode(blocks, is_done=_says_done(text, rules))
+    if _OPENING_PYTHON_FENCE.search(text):
+        return Malformed()
+    if _says_done(text, rules):
+        return Finish()
+    return Ask() if _asks(text, rules) else Nothing()
+
+
+def tag_of(action: AnyAction) -> str:
+    """Return the name under which the action stands in the journal."""
+    return str(action.__struct_config__.tag)
+
+
+def code_blocks(text: str) -> tuple[str, ...]:
+    """Return the non-empty fenced blocks that are Python or carry no language, in order."""
+    if "```" not in text and "~~~" not in text:
+        return ()
+    fences = (token for token in _markdown().parse(text) if token.type == "fence")
+    blocks = (fence.content for fence in fences if _language(fence.info) in _PYTHON_TAGS)
+    return tuple(block for block in blocks if block.strip())
+
+
+@lru_cache(maxsize=1)
+def _markdown() -> MarkdownIt:
+    parser = MarkdownIt("commonmark")
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+def _language(info: str) -> str:
+    words = info.strip().split()
+    return words[0].lower().strip("{}.") if words else ""
+
+
+def _says_done(text: str, rules: ReplyRules) -> bool:
+    lines = {line.strip(" \t*_`.!").casefold() for line in text.splitlines()}
+    return any(phrase.casefold() in lines for phrase in rules.done_phrases)
+
+
+def _asks(text: str, rules: ReplyRules) -> bool:
+    tail = text[-_QUESTION_TAIL_CHARS:].casefold()
+    return any(mark.casefold() in tail for mark in rules.question_marks)

@@ -1,0 +1,194 @@
+"""The append-only file of events: the only truth about a run.
+
+One JSON line per event, never rewritten. A thread writes the events in groups: while one group is
+on its way to the disk, the next one gathers, so a durable event costs little when many wait. A
+torn last line (a kill in the middle of a write) is passed over by the reader and cut off by the
+next writer.
+"""
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import msgspec
+
+from engine.errors import JournalError, UsageError
+from engine.events import AnyEvent, Event
+
+_DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class Journal:
+    """The open end of one events.jsonl; belongs to the event loop that opened it."""
+
+    def __init__(self, fd: int) -> None:
+        """Start writing to `fd`, which is open for appending."""
+        self._fd = fd
+        self._loop = asyncio.get_running_loop()
+        self._encoder = msgspec.json.Encoder()
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._n_appended = 0
+        self._n_durable = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._error: JournalError | None = None
+        self._thread = threading.Thread(target=self._write_groups, name="journal", daemon=True)
+        self._thread.start()
+
+    def append(self, event: Event) -> None:
+        """Take `event` into the next group.
+
+        Raises:
+            JournalError: an earlier group could not be written.
+        """
+        if self._error:
+            raise self._error
+        self._n_appended += 1
+        self._queue.put(self._encoder.encode(event) + b"\n")
+
+    async def commit(self) -> None:
+        """Return once every event appended so far is on the disk.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        if self._error:
+            raise self._error
+        if self._n_durable < self._n_appended:
+            durable: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append((self._n_appended, durable))
+            await durable
+
+    def close(self) -> None:
+        """Write what is pending and end the thread; takes as long as one write to the disk.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _write_groups(self) -> None:
+        n_written, is_open = 0, True
+        while is_open:
+            group, is_open = _gather(self._queue)
+            if group and not self._error:
+                n_written += len(group)
+                self._write(b"".join(group), n_written)
+
+    def _write(self, data: bytes, n_written: int) -> None:
+        try:
+            write_durably(self._fd, data)
+        except OSError as error:
+            self._error = JournalError(
+                f"events.jsonl cannot be written ({error.strerror}). What was recorded before is "
+                "intact: make room or make it writable, then resume the run."
+            )
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, n_written)
+
+    def _wake(self, n_written: int) -> None:
+        self._n_durable = n_written
+        still_waiting: list[tuple[int, asyncio.Future[None]]] = []
+        for position, durable in self._waiting:
+            if durable.done():
+                continue
+            if self._error:
+                durable.set_exception(self._error)
+            elif position <= n_written:
+                durable.set_result(None)
+            else:
+                still_waiting.append((position, durable))
+        self._waiting = still_waiting
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[Journal]:
+    """Open `path` for appending, locked against a second writer; all is durable on leaving.
+
+    Raises:
+        UsageError: another process is writing to it.
+        JournalError: it cannot be written.
+    """
+    fd = _open_locked(path)
+    try:
+        _cut_torn_line(path, fd)
+        journal = Journal(fd)
+        try:
+            yield journal
+        finally:
+            journal.close()
+    finally:
+        os.close(fd)
+
+
+def read_events(path: Path) -> Iterator[AnyEvent]:
+    """Yield the events of `path`, oldest first; a torn last line is passed over.
+
+    Raises:
+        UsageError: the file cannot be read, or a line other than the last is not an event.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith(b"\n"):
+                    yield _decode(path, number, line)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}). Is this a run?") from error
+
+
+def write_durably(fd: int, data: bytes) -> None:
+    """Write all of `data` to `fd` and wait until it is on the disk."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.fsync(fd)
+
+
+def _gather(queue: SimpleQueue[bytes | None]) -> tuple[list[bytes], bool]:
+    """Wait for one line, take all that are there; False when the end was among them."""
+    line = queue.get()
+    group: list[bytes] = []
+    while line is not None:
+        group.append(line)
+        try:
+            line = queue.get_nowait()
+        except Empty:
+            return group, True
+    return group, False
+
+
+def _open_locked(path: Path) -> int:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be opened for writing ({error.strerror}).") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise UsageError(f"{path.parent}: another process is working on this run.") from error
+    return fd
+
+
+def _cut_torn_line(path: Path, fd: int) -> None:
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.ftruncate(fd, whole)
+
+
+def _decode(path: Path, number: int, line: bytes) -> AnyEvent:
+    try:
+        return _DECODER.decode(line)
+    except msgspec.MsgspecError as error:
+        raise UsageError(
+            f"{path}, line {number}: not an event of this version ({error}). "
+            "The file was changed by hand or written by another version."
+        ) from error

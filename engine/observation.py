@@ -1,0 +1,78 @@
+"""What goes back to the model after its reply. Pure."""
+
+import ast
+from collections.abc import Sequence
+
+from engine.phase import Phase
+from engine.prompts import render
+from engine.transcript import Execution
+
+_SHOWN_CHARS = 2000
+_EDGE_CHARS = 1000
+_SHOWN_ITEMS = 20
+_LAST_ITEMS = 2
+_LOST_KINDS = frozenset({"NamespaceLost", "Timeout", "MemoryLimit"})
+
+
+def observe(phase: Phase, executions: Sequence[Execution], notes: Sequence[str]) -> str:
+    """Return the message about `executions`: each block's output, hints, then `notes`."""
+    blocks = [{"text": shorten(execution.output.rstrip())} for execution in executions]
+    hints = _hints(phase, executions)
+    return render(phase.texts.observation, executions=blocks, notes=[*hints, *notes])
+
+
+def reminder(phase: Phase, *, used: int, limit: int) -> str | None:
+    """Return the word on how many turns are left in the experiment, when it is due."""
+    left = limit - used
+    is_due = used % phase.reminders.every_turns == 0 or left == phase.reminders.last_turns
+    return render(phase.texts.reminder, used=used, limit=limit, left=left) if is_due else None
+
+
+def shorten(output: str) -> str:
+    """Return at most about 2,000 characters of `output`.
+
+    A printed list or dict keeps its first items; other text keeps its first and last 1,000
+    characters, so that the error at the end of a traceback is always shown.
+    """
+    if len(output) <= _SHOWN_CHARS:
+        return output
+    return _short_literal(output) or _short_text(output)
+
+
+def _hints(phase: Phase, executions: Sequence[Execution]) -> list[str]:
+    if any(execution.error and execution.error.kind in _LOST_KINDS for execution in executions):
+        return [phase.texts.namespace_lost.strip()]
+    is_silent = not any(execution.output.strip() for execution in executions)
+    return [phase.texts.no_output.strip()] if executions and is_silent else []
+
+
+def _short_text(output: str) -> str:
+    n_lines = output.count("\n") + 1
+    notice = f"\n[... shortened: {len(output)} characters, {n_lines} lines in all ...]\n"
+    return output[:_EDGE_CHARS] + notice + output[-_EDGE_CHARS:]
+
+
+def _short_literal(output: str) -> str | None:
+    if output[0] not in "[{" or output[-1] not in "]}":
+        return None
+    try:
+        value: object = ast.literal_eval(output)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    short = _short_collection(value)
+    return short if short is not None and len(short) <= _SHOWN_CHARS else None
+
+
+def _short_collection(value: object) -> str | None:
+    match value:
+        case list() if len(value) > _SHOWN_ITEMS:  # pyright: ignore[reportUnknownArgumentType]
+            items: list[object] = value
+            first = ", ".join(map(repr, items[:_SHOWN_ITEMS]))
+            last = ", ".join(map(repr, items[-_LAST_ITEMS:]))
+            return f"[{first}, [... {len(items)} items in all ...], {last}]"
+        case dict() if len(value) > _SHOWN_ITEMS:  # pyright: ignore[reportUnknownArgumentType]
+            pairs: list[tuple[object, object]] = list(value.items())
+            shown = ", ".join(f"{key!r}: {item!r}" for key, item in pairs[:_SHOWN_ITEMS])
+            return f"{{{shown}, [... {len(pairs)} items in all ...]}}"
+        case _:
+            return None
