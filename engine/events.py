@@ -14,13 +14,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
     time: float
 
 
-class RunStarted(Event, tag="run_started"):
+class RunStarted(Event, frozen=True, tag="run_started"):
     """The engine began, or continued, to work on the run."""
 
     investigations: int
 
 
-class InvestigationStarted(Event, tag="investigation_started"):
+class InvestigationStarted(Event, frozen=True, tag="investigation_started"):
     """One model took up one phase with one seed."""
 
     investigation: str
@@ -30,7 +30,7 @@ class InvestigationStarted(Event, tag="investigation_started"):
     seed: int
 
 
-class ExperimentStarted(Event, tag="experiment_started"):
+class ExperimentStarted(Event, frozen=True, tag="experiment_started"):
     """A stage of the phase began; `messages` were added to the conversation."""
 
     investigation: str
@@ -38,7 +38,7 @@ class ExperimentStarted(Event, tag="experiment_started"):
     messages: tuple[Message, ...]
 
 
-class CompletionReceived(Event, tag="completion_received"):
+class CompletionReceived(Event, frozen=True, tag="completion_received"):
     """The model replied. Recorded before anything that depends on the reply is done."""
 
     investigation: str
@@ -48,7 +48,7 @@ class CompletionReceived(Event, tag="completion_received"):
     completion: Completion
 
 
-class TurnEnded(Event, tag="turn_ended"):
+class TurnEnded(Event, frozen=True, tag="turn_ended"):
     """All that one completion caused."""
 
     investigation: str
@@ -58,7 +58,7 @@ class TurnEnded(Event, tag="turn_ended"):
     observation: str | None
 
 
-class ExperimentEnded(Event, tag="experiment_ended"):
+class ExperimentEnded(Event, frozen=True, tag="experiment_ended"):
     """A stage of the phase ended."""
 
     investigation: str
@@ -66,7 +66,7 @@ class ExperimentEnded(Event, tag="experiment_ended"):
     stop_reason: StopReason
 
 
-class InvestigationEnded(Event, tag="investigation_ended"):
+class InvestigationEnded(Event, frozen=True, tag="investigation_ended"):
     """The investigation ended; `detail` says more where the reason alone does not."""
 
     investigation: str
@@ -74,7 +74,7 @@ class InvestigationEnded(Event, tag="investigation_ended"):
     detail: str = ""
 
 
-class RunEnded(Event, tag="run_ended"):
+class RunEnded(Event, frozen=True, tag="run_ended"):
     """The engine stopped working on the run, by itself or interrupted."""
 
     is_interrupted: bool = False

@@ -132,6 +132,23 @@ class Investigation(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
 
 
+class Transcript(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is recorded of one investigation."""
+
+    investigation: Investigation
+    started: float
+    """Seconds since the epoch."""
+    ended: float | None = None
+    """None while it runs, and for a run that was killed."""
+    stop_reason: StopReason | None = None
+    detail: str = ""
+    experiments: tuple[tuple[str, StopReason | None], ...] = ()
+    """(name, why it ended), in order."""
+    messages: tuple[Message, ...] = ()
+    """The conversation as the model saw it."""
+    turns: tuple[Turn, ...] = ()
+
+
 class Conversation:
     """The messages of one investigation, append-only, each encoded to JSON exactly once."""
 

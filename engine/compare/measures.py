@@ -1,0 +1,118 @@
+"""What is counted in transcripts. Every figure is a count over recorded facts, never over words."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from engine.transcript import Execution, Transcript, Turn
+
+FINDING_CALL = "memory.record_observation"
+
+
+class Measures(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of one investigation."""
+
+    investigation: str
+    model: str
+    phase: str
+    replicate: int
+    seed: int
+    turns: int
+    code_blocks_executed: int
+    execution_errors: int
+    """Executions that raised, timed out or lost their process."""
+    execution_error_kinds: dict[str, int]
+    introspection_calls: int
+    findings: int
+    """Findings stored: recorded calls that succeeded, not words that claim one."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    model_s: float
+    """Seconds between the sending of requests and their replies, summed."""
+    execution_s: float
+    duration_s: float
+    stop_reason: str | None
+    is_infrastructure: bool
+    """The end was not the model's doing: the investigation stays out of statistics."""
+    detail: str
+
+
+def measure(transcript: Transcript) -> Measures:
+    """Return the counts of one investigation."""
+    case, turns = transcript.investigation, transcript.turns
+    executions = [execution for turn in turns for execution in turn.executions]
+    kinds = Counter(execution.error.kind for execution in executions if execution.error)
+    reason = transcript.stop_reason
+    return Measures(
+        investigation=case.id,
+        model=case.model,
+        phase=case.phase,
+        replicate=case.replicate,
+        seed=case.seed,
+        turns=len(turns),
+        code_blocks_executed=len(executions),
+        execution_errors=kinds.total(),
+        execution_error_kinds=dict(sorted(kinds.items())),
+        introspection_calls=sum(len(execution.calls) for execution in executions),
+        findings=_findings(executions),
+        prompt_tokens=sum(turn.completion.usage.prompt_tokens for turn in turns),
+        completion_tokens=sum(turn.completion.usage.completion_tokens for turn in turns),
+        cached_tokens=sum(turn.completion.usage.cached_tokens for turn in turns),
+        model_s=round(sum(_waited_s(turn) for turn in turns), 6),
+        execution_s=round(sum(execution.duration_s for execution in executions), 6),
+        duration_s=round((transcript.ended or transcript.started) - transcript.started, 6),
+        stop_reason=reason,
+        is_infrastructure=reason is None or reason.is_infrastructure,
+        detail=transcript.detail,
+    )
+
+
+def _findings(executions: Iterable[Execution]) -> int:
+    calls = (call for execution in executions for call in execution.calls)
+    return sum(call.method == FINDING_CALL and call.error is None for call in calls)
+
+
+def _waited_s(turn: Turn) -> float:
+    return turn.completion.received - turn.completion.sent
+
+
+class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of all investigations of one model, infrastructure ends left out and counted."""
+
+    model: str
+    investigations: int
+    excluded: int
+    """Investigations that infrastructure ended; they are in none of the other figures."""
+    turns: int
+    code_blocks_executed: int
+    execution_errors: int
+    findings: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    model_s: float
+    execution_s: float
+    stop_reasons: dict[str, int]
+
+
+def summarise(model: str, measures: Sequence[Measures]) -> ArmSummary:
+    """Return the totals of `model` over its `measures`."""
+    kept = [item for item in measures if not item.is_infrastructure]
+    reasons = Counter(item.stop_reason or "unfinished" for item in measures)
+    return ArmSummary(
+        model=model,
+        investigations=len(measures),
+        excluded=len(measures) - len(kept),
+        turns=sum(item.turns for item in kept),
+        code_blocks_executed=sum(item.code_blocks_executed for item in kept),
+        execution_errors=sum(item.execution_errors for item in kept),
+        findings=sum(item.findings for item in kept),
+        prompt_tokens=sum(item.prompt_tokens for item in kept),
+        completion_tokens=sum(item.completion_tokens for item in kept),
+        cached_tokens=sum(item.cached_tokens for item in kept),
+        model_s=round(sum(item.model_s for item in kept), 3),
+        execution_s=round(sum(item.execution_s for item in kept), 3),
+        stop_reasons=dict(sorted(reasons.items())),
+    )

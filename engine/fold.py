@@ -1,0 +1,115 @@
+"""Events -> transcripts. Pure: what a run is follows from its journal alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from engine.events import (
+    AnyEvent,
+    CompletionReceived,
+    ExperimentEnded,
+    ExperimentStarted,
+    InvestigationEnded,
+    InvestigationStarted,
+    TurnEnded,
+)
+from engine.transcript import Investigation, Message, StopReason, Transcript, Turn
+
+
+def transcripts(events: Iterable[AnyEvent]) -> tuple[Transcript, ...]:
+    """Return what `events` record, one transcript per investigation, in order of their start."""
+    drafts: dict[str, _Draft] = {}
+    for event in events:
+        if isinstance(event, InvestigationStarted):
+            drafts[event.investigation] = _Draft(event)
+        elif isinstance(event, _Draft.EVENTS):
+            drafts[event.investigation].take(event)
+    return tuple(draft.transcript() for draft in drafts.values())
+
+
+@dataclass
+class _Draft:
+    EVENTS = (
+        ExperimentStarted,
+        CompletionReceived,
+        TurnEnded,
+        ExperimentEnded,
+        InvestigationEnded,
+    )
+
+    start: InvestigationStarted
+    end: InvestigationEnded | None = None
+    asked: CompletionReceived | None = None
+    unsent: str | None = None
+    """Last observation, until it is known whether it was sent by itself or opens a prompt."""
+    messages: list[Message] = field(default_factory=list[Message])
+    turns: list[Turn] = field(default_factory=list[Turn])
+    experiments: dict[str, StopReason | None] = field(
+        default_factory=dict[str, StopReason | None]
+    )
+
+    def take(
+        self,
+        event: ExperimentStarted
+        | CompletionReceived
+        | TurnEnded
+        | ExperimentEnded
+        | InvestigationEnded,
+    ) -> None:
+        match event:
+            case ExperimentStarted():
+                self.experiments[event.experiment] = None
+                self.messages += event.messages
+                self.unsent = None
+            case CompletionReceived():
+                self._take_completion(event)
+            case TurnEnded():
+                self._take_turn(event)
+            case ExperimentEnded():
+                self.experiments[event.experiment] = event.stop_reason
+            case InvestigationEnded():
+                self.end = event
+
+    def _take_completion(self, event: CompletionReceived) -> None:
+        self._send_observation()
+        self.messages.append(Message("assistant", event.completion.text))
+        self.asked = event
+
+    def _take_turn(self, event: TurnEnded) -> None:
+        assert self.asked is not None, "a turn ends after its completion"
+        self.unsent = event.observation
+        self.turns.append(
+            Turn(
+                index=event.turn,
+                experiment=self.asked.experiment,
+                seed=self.asked.seed,
+                completion=self.asked.completion,
+                action=event.action,
+                executions=event.executions,
+                observation=event.observation,
+            )
+        )
+
+    def _send_observation(self) -> None:
+        if self.unsent is not None:
+            self.messages.append(Message("user", self.unsent))
+            self.unsent = None
+
+    def transcript(self) -> Transcript:
+        """Return the draft as a value; a last observation counts as part of the conversation."""
+        self._send_observation()
+        return Transcript(
+            investigation=Investigation(
+                id=self.start.investigation,
+                model=self.start.model,
+                phase=self.start.phase,
+                replicate=self.start.replicate,
+                seed=self.start.seed,
+            ),
+            started=self.start.time,
+            ended=self.end.time if self.end else None,
+            stop_reason=self.end.stop_reason if self.end else None,
+            detail=self.end.detail if self.end else "",
+            experiments=tuple(self.experiments.items()),
+            messages=tuple(self.messages),
+            turns=tuple(self.turns),
+        )

@@ -1,0 +1,72 @@
+"""The JSON files of a run directory. All are derived from manifest and journal, and may be rewritten."""
+
+from typing import Any
+
+import msgspec
+
+from engine.manifest import write_atomically
+from engine.report.run import Run
+from engine.transcript import Transcript
+
+
+def write_files(run: Run) -> None:
+    """Write summary.json, the transcripts and, for several models, model_comparison.json.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    folder = run.directory
+    _write_json(run, "summary.json", summary(run))
+    if len(run.models) > 1:
+        _write_json(run, "model_comparison.json", model_comparison(run))
+    (folder / "transcripts").mkdir(exist_ok=True)
+    for transcript in run.transcripts:
+        _write_json(run, f"transcripts/{transcript.investigation.id}.json", transcript)
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Return the counts of a run, per model and per investigation."""
+    return {
+        "format": run.manifest.format,
+        "run": run.manifest.run,
+        "started": run.manifest.started,
+        "sandbox_tier": run.manifest.sandbox_tier,
+        "models": {arm.model: arm for arm in run.arms()},
+        "investigations": run.measures,
+    }
+
+
+def model_comparison(run: Run) -> dict[str, Any]:
+    """Return the arms side by side, with every conversation in full."""
+    return {
+        "format": run.manifest.format,
+        "run": run.manifest.run,
+        "phases": [phase.key for phase in run.manifest.phases],
+        "seed": run.manifest.seed,
+        "models": {
+            arm.model: {
+                **msgspec.to_builtins(arm),
+                "investigations": run.measures_of(arm.model),
+                "conversations": [_conversation(item) for item in run.transcripts_of(arm.model)],
+            }
+            for arm in run.arms()
+        },
+    }
+
+
+def _conversation(transcript: Transcript) -> dict[str, Any]:
+    case = transcript.investigation
+    return {
+        "investigation": case.id,
+        "model": case.model,
+        "phase": case.phase,
+        "replicate": case.replicate,
+        "seed": case.seed,
+        "stop_reason": transcript.stop_reason,
+        "messages": transcript.messages,
+    }
+
+
+def _write_json(run: Run, name: str, value: object) -> None:
+    data = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    write_atomically(run.directory / name, data)
