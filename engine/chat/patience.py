@@ -1,0 +1,73 @@
+"""How long and how often a backend asks: frozen limits, and the one retry policy on them."""
+
+import random
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import tenacity
+
+from engine.errors import ChatError
+
+Sleep = Callable[[float], Awaitable[None]]
+Notice = Callable[[ChatError, float], None]
+"""Told of each failed attempt that will be repeated, and of the seconds until then."""
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of one request. The caller's own deadline comes on top and always wins."""
+
+    connect_s: float = 10.0
+    """Longest time to reach the server."""
+    answer_s: float = 600.0
+    """Longest time of one attempt from the request to the last byte: a hang and a drip end here."""
+    attempts: int = 8
+    """How often one request is sent at most, the first time included."""
+    first_wait_s: float = 0.5
+    """Pause after the first failure; it doubles with every further one."""
+    longest_wait_s: float = 30.0
+    """Where the doubling ends."""
+    longest_retry_after_s: float = 120.0
+    """A server that asks for a longer pause than this is given up at once."""
+
+
+def policy(patience: Patience, *, sleep: Sleep, notice: Notice) -> tenacity.AsyncRetrying:
+    """Return the retry policy: transient trouble only, Retry-After honoured, attempts bounded."""
+
+    def pause_s(state: tenacity.RetryCallState) -> float:
+        return _pause_s(patience, _error_of(state), state.attempt_number)
+
+    def is_over(state: tenacity.RetryCallState) -> bool:
+        asked_s = _error_of(state).retry_after_s or 0.0
+        return state.attempt_number >= patience.attempts or asked_s > patience.longest_retry_after_s
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        notice(_error_of(state), state.upcoming_sleep)
+
+    return tenacity.AsyncRetrying(
+        sleep=sleep,
+        retry=tenacity.retry_if_exception(_is_transient),
+        stop=is_over,
+        wait=pause_s,
+        before_sleep=tell,
+        reraise=True,
+    )
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, ChatError) and error.is_transient
+
+
+def _error_of(state: tenacity.RetryCallState) -> ChatError:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert isinstance(error, ChatError)
+    return error
+
+
+def _pause_s(patience: Patience, error: ChatError, attempt: int) -> float:
+    """Spread the returns: a thousand investigations told "in 1 s" must not all come at once."""
+    spread = random.random()  # noqa: S311 - no secret depends on it
+    if error.retry_after_s is not None:
+        return error.retry_after_s * (1.0 + 0.25 * spread)
+    doubled_s = patience.first_wait_s * 2.0 ** (attempt - 1)
+    return min(doubled_s, patience.longest_wait_s) * (0.5 + 0.5 * spread)

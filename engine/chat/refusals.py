@@ -1,0 +1,165 @@
+"""What a server means by an answer that is not a completion. Pure.
+
+Sources of the texts: vLLM 0.32 (probed), llama.cpp server 2026.10 (probed), OpenAI API reference
+"Error codes" (read 2026-11), SGLang and text-generation-inference server sources.
+"""
+
+import re
+from http import HTTPStatus
+
+import msgspec
+
+from engine.endpoint import Endpoint
+from engine.errors import ChatError, ContextOverflowError
+
+_MOST_DETAIL = 300
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_OVERFLOW = re.compile(
+    r"""maximum\ context\ length | context_length_exceeded | exceed_context_size
+    | available\ context\ size | context\ size\ has\ been\ exceeded | max_model_len
+    | (?:maximum|model'?s)\ (?:model|context)\ length | context\ window
+    | (?:prompt|input)\ is\ too\ long | inputs?`?\ tokens\ \+\ `?max_new_tokens""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OVERFLOW_STATUS = {400, 413, 422, 500}
+_TRANSIENT_STATUS = {408, 425, 429}
+_PERMANENT_5XX = {501, 505}
+_NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
+
+
+class _Error(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+
+
+class _Body(msgspec.Struct):
+    """The shapes in use: OpenAI's and vLLM's `error`, old vLLM's flat one, FastAPI's `detail`."""
+
+    error: _Error | str | None = None
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+    detail: str | None = None
+
+
+def where(endpoint: Endpoint) -> str:
+    """Return the words that name an endpoint in a message."""
+    return f"{endpoint.model!r} at {endpoint.url} (served as {endpoint.served_model!r})"
+
+
+def one_line(text: str, key: str | None = None) -> str:
+    """Return `text` on one line, shortened, and without the key should the server echo it."""
+    shown = text.replace(key, "[key]") if key else text
+    line = _SPACE.sub(" ", shown).strip()
+    return line if len(line) <= _MOST_DETAIL else line[:_MOST_DETAIL] + "..."
+
+
+def detail(body: bytes) -> str:
+    """Return what the server said: message, type and code of any known shape, else its text."""
+    try:
+        answer = msgspec.json.decode(body, type=_Body)
+    except ValueError:
+        return _plain(body)
+    error = answer.error
+    if isinstance(error, str):
+        return error
+    if error is None:
+        error = _Error(answer.message or answer.detail, answer.type, answer.code)
+    return _joined(error) or _plain(body)
+
+
+def _joined(error: _Error) -> str:
+    marks = [str(mark) for mark in (error.type, error.code) if isinstance(mark, str) and mark]
+    shown = f" ({', '.join(dict.fromkeys(marks))})" if marks else ""
+    return (error.message or "") + shown
+
+
+def _plain(body: bytes) -> str:
+    text = body[:10_000].decode(errors="replace").strip()
+    title = _TITLE.search(text)
+    if title:
+        return f"an HTML page titled {title[1].strip()!r}"
+    return "an HTML page" if text.startswith("<") else text or "nothing"
+
+
+def error_code(body: bytes) -> int | None:
+    """Return the HTTP status that some gateways hide in the error of an answer with status 200."""
+    try:
+        answer = msgspec.json.decode(body, type=_Body)
+    except ValueError:
+        return None
+    code = answer.error.code if isinstance(answer.error, _Error) else None
+    return code if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST else None
+
+
+def refusal(
+    endpoint: Endpoint,
+    *,
+    status: int,
+    body: bytes,
+    key: str | None = None,
+    retry_after_s: float | None = None,
+) -> ChatError:
+    """Return the error that an answer with `status` (not 2xx) stands for."""
+    said = detail(body)
+    shown = one_line(said, key)
+    if status in _OVERFLOW_STATUS and (status == 413 or _OVERFLOW.search(said)):  # noqa: PLR2004
+        return ContextOverflowError(
+            f"{where(endpoint)}: the conversation does not fit the window: {shown}", status=status
+        )
+    is_transient = _is_transient(status, said)
+    remedy = "" if is_transient else f" {_remedy(endpoint, status, said, has_key=bool(key))}"
+    return ChatError(
+        f"{where(endpoint)}: {_what(status)}: {shown}{_stop(shown, remedy)}{remedy}",
+        status=status,
+        is_transient=is_transient,
+        retry_after_s=retry_after_s,
+    )
+
+
+def _stop(shown: str, following: str) -> str:
+    return "." if following and not shown.endswith((".", "!", "?")) else ""
+
+
+def _is_transient(status: int, said: str) -> bool:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return not _NO_CREDIT.search(said)
+    return status in _TRANSIENT_STATUS or (status >= 500 and status not in _PERMANENT_5XX)  # noqa: PLR2004
+
+
+def _what(status: int) -> str:
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def _remedy(endpoint: Endpoint, status: int, said: str, *, has_key: bool) -> str:
+    if status in {401, 403}:
+        return key_remedy(endpoint, has_key=has_key)
+    if status in {402, 429}:
+        return "The account has no credit left; add some, or use another endpoint."
+    if status in {404, 405}:
+        return _not_found_remedy(endpoint, said)
+    if 300 <= status < 400:  # noqa: PLR2004
+        return "It redirects elsewhere; give the final address as the base URL."
+    return "It will not take this request; asking again cannot help."
+
+
+def key_remedy(endpoint: Endpoint, *, has_key: bool) -> str:
+    """Return what to do about a refused or missing key."""
+    variable = endpoint.key_variable
+    if has_key:
+        return f"The key in {variable} is refused; set {variable} to one that is valid there."
+    return f"It wants a key and {variable} is not set; set it."
+
+
+def _not_found_remedy(endpoint: Endpoint, said: str) -> str:
+    if "model" in said.lower():
+        return (
+            f"It does not serve {endpoint.served_model!r}; GET {endpoint.url}/models tells what it "
+            "serves, and NAME=URL#MODEL chooses one."
+        )
+    return "No chat completions are answered there; the base URL usually ends in /v1."
