@@ -192,7 +192,7 @@ def _retry_after_s(headers: httpx2.Headers) -> float | None:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the first cause: the outer layers only say "Connection error."."""
-    while error.__cause__ is not None:
+    """Return aiohttp's error, or the first cause: the outer layers only say "Connection error."."""
+    while error.__cause__ is not None and not isinstance(error, aiohttp.ClientError):
         error = error.__cause__
     return error
