@@ -1,0 +1,108 @@
+"""What holds for every test: no network, no keys, and no process left behind."""
+
+import contextlib
+import ipaddress
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import psutil
+import pytest
+
+_OUTSIDE = re.compile(r"(?i)^(.*_)?(api_key|token|proxy|base_url)$|^AGI_")
+_NETWORK_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.getaddrinfo"})
+_LEAVE_S = 5.0
+
+_attempts: list[str] = []
+
+
+def _is_local(host: object) -> bool:
+    """Whether `host` is this machine; paths of Unix sockets and abstract names are."""
+    if host in {None, "", b"", "localhost", b"localhost"}:
+        return True
+    name = host.decode() if isinstance(host, bytes) else str(host)
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_of(event: str, arguments: tuple[object, ...]) -> object:
+    if event == "socket.getaddrinfo":
+        return arguments[0]
+    address = arguments[1]  # of a Unix socket: a path
+    return cast("tuple[object, ...]", address)[0] if isinstance(address, tuple) else None
+
+
+def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
+    """Audit hook: sees every connection of this process, whichever library makes it."""
+    if event not in _NETWORK_EVENTS:
+        return
+    host = _host_of(event, arguments)
+    if not _is_local(host):
+        _attempts.append(f"{event} to {host!r}")
+        message = f"tests reach this machine only, not {host!r}"
+        raise PermissionError(message)
+
+
+def pytest_configure() -> None:
+    sys.addaudithook(_refuse_network)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_outside_settings() -> Iterator[None]:
+    """Take proxies, keys and settings of the machine out of the environment, servers' included."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if _OUTSIDE.match(name)]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def refused_hosts() -> Iterator[list[str]]:
+    """Fail a test that tried to leave this machine, even where a library swallowed the refusal."""
+    _attempts.clear()
+    yield _attempts
+    assert not _attempts, f"reached for the network: {_attempts}"
+
+
+def _children() -> set[psutil.Process]:
+    """Processes below this one, without the trackers that multiprocessing keeps to its end."""
+    found = psutil.Process().children(recursive=True)
+    return {child for child in found if not _is_tracker(child)}
+
+
+def _is_tracker(process: psutil.Process) -> bool:
+    try:
+        return any("multiprocessing.resource_tracker" in part for part in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid} {process.status()}: {' '.join(process.cmdline())[:200]}"
+    except psutil.NoSuchProcess:
+        return f"{process.pid} ended"
+
+
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+@pytest.fixture(autouse=True)
+def no_process_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test whose children outlive it; servers that a wider fixture started earlier may."""
+    before = _children()
+    yield
+    deadline = time.monotonic() + _LEAVE_S
+    while (left := _children() - before) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    said = [_describe(process) for process in left]
+    for process in left:
+        _kill(process)
+    assert not left, f"{request.node.name} left {said}"
