@@ -1,0 +1,95 @@
+"""Host side of a worker's channel: frames over a non-blocking socket, in strict lock-step.
+
+At most one frame is ever held. A worker that says more than it was asked for, announces too large
+a frame or sends what does not decode has broken the protocol; nothing it says later is read.
+"""
+
+import asyncio
+import socket
+
+import msgspec
+
+from engine.sandbox.protocol import (
+    MAX_UP_BYTES,
+    Frame,
+    FrameBuffer,
+    FromWorker,
+    ViolationError,
+    pack,
+)
+
+_READ_BYTES = 1 << 17
+
+
+class LostError(Exception):
+    """The worker is gone: its end of the channel is closed."""
+
+
+class Channel:
+    """One worker's channel. Only one task may use it at a time."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """Take over `end`, a connected stream socket."""
+        end.setblocking(False)
+        self._socket = end
+        self._loop = asyncio.get_running_loop()
+        self._buffer = FrameBuffer(MAX_UP_BYTES)
+        self._decoder = msgspec.msgpack.Decoder(FromWorker)
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_ended = False
+        self._loop.add_reader(end.fileno(), self._on_readable)
+
+    def _on_readable(self) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._buffer.feed(data)
+        # Beyond one frame nothing is read: what a worker can make the host hold stays bounded.
+        if not data or len(self._buffer) > MAX_UP_BYTES + _READ_BYTES:
+            self._is_ended = True
+            self._loop.remove_reader(self._socket.fileno())
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def receive(self) -> FromWorker:
+        """Wait for the worker's next frame; safe to cancel, no byte is lost.
+
+        Raises:
+            LostError: the worker is gone.
+            ViolationError: what it sent is not one frame of the protocol.
+        """
+        while (body := self._buffer.take()) is None:
+            if self._is_ended:
+                raise LostError
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if len(self._buffer):
+            raise ViolationError("a frame out of turn")
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise ViolationError(f"an unreadable frame ({type(error).__name__})") from error
+
+    async def send(self, frame: Frame) -> None:
+        """Write one frame, waiting while the worker does not read.
+
+        Raises:
+            LostError: the worker is gone.
+            ValueError: the frame is too large to be passed.
+        """
+        data = pack(frame)
+        try:
+            await self._loop.sock_sendall(self._socket, data)
+        except OSError as error:
+            raise LostError from error
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()

@@ -1,0 +1,237 @@
+"""Host side of the zygote: start it, have workers forked, hear of their ends."""
+
+import array
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import SandboxError
+from engine.sandbox import printed
+from engine.sandbox.channel import Channel
+from engine.sandbox.protocol import Exited, Fork, Forked, FrameBuffer, FromZygote, Hello, pack
+
+_READ_BYTES = 1 << 16
+_START_S = 60.0
+_FORK_S = 60.0
+_EXIT_S = 10.0
+_FD_SIZE = array.array("i").itemsize
+_MAX_STDERR_CHARS = 4_000
+
+
+class Process:
+    """A worker as the host holds it: its channel, its output, its life."""
+
+    def __init__(self, channel: Channel, printed_fd: int) -> None:
+        """Own the host's end of the channel and the output file."""
+        self.channel = channel
+        self.printed_fd = printed_fd
+        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        """Exit code, or minus the signal, once the worker is gone."""
+        self.forked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pid = 0
+        self._pidfd = -1
+        self._is_ended = False
+
+    def born(self, pid: int, pidfd: int) -> None:
+        """Learn how to signal it; `pidfd` is -1 where the kernel has none."""
+        self._pid, self._pidfd = pid, pidfd
+        if not self.forked.done():
+            self.forked.set_result(None)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it is gone."""
+        if self.exited.done() or not self._pid:
+            return
+        try:
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, number)
+            else:
+                os.kill(self._pid, number)
+        except ProcessLookupError:
+            return
+
+    @property
+    def is_ended(self) -> bool:
+        """True once it was ended or has ended itself."""
+        return self._is_ended or self.exited.done()
+
+    async def end(self) -> int | None:
+        """Kill it and wait until it is gone; return its exit status if that became known."""
+        self._is_ended = True
+        self.signal(signal.SIGKILL)
+        try:
+            async with asyncio.timeout(_EXIT_S):
+                return await asyncio.shield(self.exited)
+        except TimeoutError:
+            return None
+
+    def close(self) -> None:
+        """Let go of its descriptors; what it printed cannot be read any more."""
+        self.channel.close()
+        for fd in (self.printed_fd, self._pidfd):
+            if fd >= 0:
+                os.close(fd)
+        self.printed_fd = self._pidfd = -1
+
+
+class ForkServer:
+    """The running zygote."""
+
+    def __init__(self, control: socket.socket) -> None:
+        """Speak over `control`, the host's end of the control channel."""
+        control.setblocking(False)
+        self._control = control
+        self._loop = asyncio.get_running_loop()
+        self._buffer = FrameBuffer(_READ_BYTES)
+        self._decoder = msgspec.msgpack.Decoder(FromZygote)
+        self._pidfds: deque[int] = deque()
+        self._processes: dict[int, Process] = {}
+        self._n_forked = 0
+        self._gate = asyncio.Lock()
+        self.hello: asyncio.Future[Hello] = self._loop.create_future()
+        self._loop.add_reader(control.fileno(), self._on_readable)
+
+    async def fork(self, *, output_chars: int, memory_bytes: int) -> Process:
+        """Have one worker forked.
+
+        Raises:
+            SandboxError: the zygote is gone or does not answer.
+        """
+        host_end, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        process = Process(Channel(host_end), printed.create(output_chars))
+        self._n_forked += 1
+        serial = self._n_forked
+        self._processes[serial] = process
+        request = Fork(serial, output_chars, memory_bytes)
+        try:
+            with worker_end:
+                await self._request(request, [worker_end.fileno(), process.printed_fd])
+            async with asyncio.timeout(_FORK_S):
+                await process.forked
+        except (OSError, TimeoutError) as error:
+            raise SandboxError("the sandbox's zygote does not answer") from error
+        return process
+
+    async def _request(self, request: Fork, fds: list[int]) -> None:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+        data = pack(request)
+        async with self._gate:
+            while True:
+                try:
+                    n_sent = self._control.sendmsg([data], rights)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(0.001)
+            await self._loop.sock_sendall(self._control, data[n_sent:])
+
+    def _on_readable(self) -> None:
+        try:
+            data, ancillary, _flags, _address = self._control.recvmsg(
+                _READ_BYTES, socket.CMSG_SPACE(64 * _FD_SIZE)
+            )
+        except BlockingIOError:
+            return
+        for _level, _kind, rights in ancillary:
+            self._pidfds.extend(array.array("i", rights[: len(rights) // _FD_SIZE * _FD_SIZE]))
+        if not data:
+            self._on_lost()
+        self._buffer.feed(data)
+        while (body := self._buffer.take()) is not None:
+            self._on_frame(self._decoder.decode(body))
+
+    def _on_frame(self, frame: FromZygote) -> None:
+        if isinstance(frame, Hello):
+            self.hello.set_result(frame)
+        elif isinstance(frame, Forked):
+            pidfd = self._pidfds.popleft() if frame.has_pidfd else -1
+            self._processes[frame.serial].born(frame.pid, pidfd)
+        else:
+            assert isinstance(frame, Exited)
+            process = self._processes.pop(frame.serial)
+            process.exited.set_result(frame.status)
+
+    def _on_lost(self) -> None:
+        self._loop.remove_reader(self._control.fileno())
+        error = SandboxError("the sandbox's zygote is gone")
+        if not self.hello.done():
+            self.hello.set_exception(error)
+        for process in self._processes.values():
+            if not process.forked.done():
+                process.forked.set_exception(error)
+            process.exited.set_result(-signal.SIGKILL)
+        self._processes.clear()
+
+    def close(self) -> None:
+        """Hang up: the zygote ends, and all workers with it."""
+        self._loop.remove_reader(self._control.fileno())
+        self._control.close()
+
+
+@asynccontextmanager
+async def fork_server() -> AsyncIterator[ForkServer]:
+    """Start a zygote; leaving the context ends it and every worker.
+
+    Raises:
+        SandboxError: it could not be started.
+    """
+    host_end, zygote_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with zygote_end:
+        child = await asyncio.create_subprocess_exec(
+            *_command(zygote_end.fileno()),
+            pass_fds=[zygote_end.fileno()],
+            # Sets print in the same order in every run, so that a namespace can be revived exactly.
+            env={"PYTHONHASHSEED": "0"},
+            cwd="/",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    server = ForkServer(host_end)
+    try:
+        await _greeted(server, child)
+        yield server
+    finally:
+        server.close()
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+
+
+async def _greeted(server: ForkServer, child: asyncio.subprocess.Process) -> None:
+    try:
+        async with asyncio.timeout(_START_S):
+            await server.hello
+    except (SandboxError, TimeoutError) as error:
+        if child.returncode is None:
+            child.kill()
+        assert child.stderr is not None
+        tail = (await child.stderr.read()).decode("utf-8", "replace")[-_MAX_STDERR_CHARS:]
+        raise SandboxError(f"the sandbox's zygote did not start: {tail.strip()}") from error
+
+
+def _command(control_fd: int) -> list[str]:
+    # -P -s -S and a passed environment do what -I would do, but -I also drops PYTHONHASHSEED.
+    script = Path(__file__).with_name("zygote.py")
+    return [sys.executable, "-P", "-s", "-S", str(script), str(control_fd), json.dumps(_paths())]
+
+
+def _paths() -> list[str]:
+    """Where the zygote finds what it imports besides the standard library."""
+    roots = [str(Path(__file__).parents[2])]
+    for name in ("msgspec", "numpy", "pyseccomp", "py_landlock"):
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            parents = 2 if spec.submodule_search_locations else 1
+            roots.append(str(Path(spec.origin).parents[parents - 1]))
+    return list(dict.fromkeys(roots))

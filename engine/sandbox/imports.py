@@ -1,0 +1,114 @@
+"""Imports in a process that cannot open files: modules served from source text held in memory.
+
+Two kinds: the modules that the host gives (they alone see the builtin `_ask`), and those parts of
+the standard library that were not imported before the worker was sealed.
+"""
+
+import builtins
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import linecache
+import sys
+import sysconfig
+import types
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_LEFT_OUT = frozenset(
+    {"antigravity", "ensurepip", "idlelib", "lib2to3", "test", "this", "tkinter", "turtle"}
+    | {"turtledemo", "venv", "site-packages", "dist-packages", "__pycache__", "lib-dynload"}
+)
+"""Parts of the standard library that only make sense with files, a screen or the network."""
+
+
+class SourceFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Finds and loads modules whose source text is at hand."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, str],
+        *,
+        file_name: Callable[[str], str],
+        extra_builtins: Mapping[str, object] | None = None,
+    ) -> None:
+        """Serve `sources` (dotted name -> text); missing parents become empty packages.
+
+        `file_name` names the code in tracebacks; `extra_builtins` are seen by these modules only.
+        """
+        self._sources = {parent: "" for name in sources for parent in _parents(name)} | dict(sources)
+        self._packages = {parent for name in sources for parent in _parents(name)}
+        self._file_name = file_name
+        self._extra = extra_builtins
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002 - the finder protocol
+        target: types.ModuleType | None = None,  # noqa: ARG002 - the finder protocol
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return the spec of a module that is at hand."""
+        if fullname not in self._sources:
+            return None
+        return importlib.util.spec_from_loader(fullname, self)
+
+    def is_package(self, fullname: str) -> bool:
+        """Tell whether other modules are below it."""
+        return fullname in self._packages
+
+    def get_source(self, fullname: str) -> str:
+        """Return the text; `inspect` and tracebacks ask for it."""
+        return self._sources[fullname]
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        """Compile the text under its public name."""
+        return compile(
+            self._sources[fullname], self._file_name(fullname), "exec", dont_inherit=True
+        )
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run the module's code."""
+        if self._extra is not None:
+            module.__dict__["__builtins__"] = {**vars(builtins), **self._extra}
+        name = module.__name__
+        lines = self._sources[name].splitlines(keepends=True)
+        linecache.cache[self._file_name(name)] = (len(lines), None, lines, self._file_name(name))
+        exec(self.get_code(name), module.__dict__)  # noqa: S102 - the purpose of a loader
+
+
+class NothingElse(importlib.abc.MetaPathFinder):
+    """Last in line: says what can be imported instead of what cannot."""
+
+    def __init__(self, given: Sequence[str]) -> None:
+        """Name the modules `given` by the host in the message."""
+        self._given = ", ".join(["the standard library", "numpy", *given])
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002 - the finder protocol
+        target: types.ModuleType | None = None,  # noqa: ARG002 - the finder protocol
+    ) -> None:
+        """Refuse a top-level module; a missing submodule gets Python's own message."""
+        if "." not in fullname:
+            what = f"No module named {fullname!r}. What can be imported: {self._given}."
+            raise ModuleNotFoundError(what, name=fullname)
+
+
+def stdlib_sources() -> dict[str, str]:
+    """Read the source of every pure-Python module of the standard library not yet imported."""
+    root = Path(sysconfig.get_path("stdlib"))
+    sources: dict[str, str] = {}
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root).with_suffix("").parts
+        if parts[-1] == "__init__":
+            parts = parts[:-1]
+        name = ".".join(parts)
+        if _LEFT_OUT.isdisjoint(parts) and name not in sys.modules:
+            sources[name] = path.read_text("utf-8", "replace")
+    return sources
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]

@@ -1,0 +1,140 @@
+"""The zygote's loop: forks a worker per request, reaps the dead, ends with its control channel."""
+
+import array
+import gc
+import os
+import select
+import signal
+import socket
+from collections import deque
+from typing import NoReturn
+
+import msgspec
+
+from engine.sandbox import worker
+from engine.sandbox.preload import preload, scrub
+from engine.sandbox.printed import Printed
+from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, Hello, pack
+
+_READ_BYTES = 1 << 16
+_N_FDS_PER_FORK = 2
+_FD_SIZE = array.array("i").itemsize
+
+
+class Control:
+    """The zygote's end of the control channel: requests with descriptors in, reports out."""
+
+    def __init__(self, fd: int) -> None:
+        """Speak over the connected stream socket `fd`."""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
+        self._buffer = FrameBuffer(_READ_BYTES)
+        self._fds: deque[int] = deque()
+        self._decoder = msgspec.msgpack.Decoder(Fork)
+
+    def fileno(self) -> int:
+        """Let `select` wait for it."""
+        return self._socket.fileno()
+
+    def send(self, frame: Frame, fds: list[int]) -> None:
+        """Report one fact, descriptors along with it."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        data = pack(frame)
+        n_sent = self._socket.sendmsg([data], rights)
+        self._socket.sendall(data[n_sent:])
+
+    def read(self) -> list[tuple[Fork, int, int]]:
+        """Return the requests that arrived, each with its two descriptors.
+
+        Raises:
+            EOFError: the host is gone.
+        """
+        data, ancillary, _flags, _address = self._socket.recvmsg(
+            _READ_BYTES, socket.CMSG_SPACE(64 * _FD_SIZE)
+        )
+        for _level, _kind, rights in ancillary:
+            self._fds.extend(array.array("i", rights[: len(rights) // _FD_SIZE * _FD_SIZE]))
+        if not data:
+            raise EOFError
+        self._buffer.feed(data)
+        requests: list[tuple[Fork, int, int]] = []
+        while (body := self._buffer.take()) is not None:
+            fork = self._decoder.decode(body)
+            requests.append((fork, self._fds.popleft(), self._fds.popleft()))
+        return requests
+
+
+class Nursery:
+    """Forks workers and reports their ends."""
+
+    def __init__(self, control: Control) -> None:
+        """Answer the requests of `control`."""
+        self._control = control
+        self._serials: dict[int, int] = {}
+
+    def serve(self) -> NoReturn:
+        """Fork and reap until the host goes."""
+        wake_in, wake_out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)
+        signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(wake_in, select.POLLIN)
+        while True:
+            ready = {fd for fd, _events in poll.poll()}
+            if wake_in in ready:
+                os.read(wake_in, _READ_BYTES)
+                self._reap()
+            if self._control.fileno() in ready:
+                for request, channel_fd, printed_fd in self._control.read():
+                    self._fork(request, channel_fd, printed_fd)
+
+    def _fork(self, request: Fork, channel_fd: int, printed_fd: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            _become_worker(request, channel_fd, printed_fd)
+        os.close(channel_fd)
+        os.close(printed_fd)
+        self._serials[pid] = request.serial
+        pidfds = _pidfds(pid)
+        self._control.send(Forked(request.serial, pid, bool(pidfds)), pidfds)
+        for fd in pidfds:
+            os.close(fd)
+
+    def _reap(self) -> None:
+        while self._serials:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            serial = self._serials.pop(pid)
+            self._control.send(Exited(serial, os.waitstatus_to_exitcode(status)), [])
+
+
+def _pidfds(pid: int) -> list[int]:
+    try:
+        return [os.pidfd_open(pid)]
+    except (AttributeError, OSError):
+        return []
+
+
+def _become_worker(request: Fork, channel_fd: int, printed_fd: int) -> NoReturn:
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        printed = Printed(printed_fd, request.output_chars)
+        worker.main(channel_fd, printed)
+    finally:
+        os._exit(1)
+
+
+def serve(control_fd: int) -> None:
+    """Import, say hello, fork on request; return when the host is gone."""
+    preload()
+    scrub()
+    control = Control(control_fd)
+    gc.collect()
+    gc.freeze()
+    control.send(Hello((), {}), [])
+    try:
+        Nursery(control).serve()
+    except EOFError:
+        return

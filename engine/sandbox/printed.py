@@ -1,0 +1,107 @@
+"""What a block prints, in memory that the host can read even after the worker was killed.
+
+Layout of the shared file: number of bytes kept and number of characters dropped (two little-endian
+64-bit integers), then UTF-8 text. The worker writes, the host reads and trusts none of it.
+"""
+
+import io
+import mmap
+import os
+import struct
+import sys
+import tempfile
+
+_HEADER = struct.Struct("<QQ")
+_BYTES_PER_CHAR = 4
+
+
+def size_bytes(n_chars: int) -> int:
+    """Return the size of the file for output of at most `n_chars` characters."""
+    return _HEADER.size + _BYTES_PER_CHAR * n_chars
+
+
+def create(n_chars: int) -> int:
+    """Return the descriptor of a new, nameless file for output of at most `n_chars`."""
+    if sys.platform == "linux":
+        fd = os.memfd_create("printed", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    os.ftruncate(fd, size_bytes(n_chars))
+    return fd
+
+
+def clear(fd: int) -> None:
+    """Forget what was printed (host side)."""
+    os.pwrite(fd, bytes(_HEADER.size), 0)
+
+
+def read(fd: int, n_chars: int) -> tuple[str, int]:
+    """Return the text kept, at most `n_chars` of it, and how many characters were dropped."""
+    n_bytes, n_dropped = _HEADER.unpack(os.pread(fd, _HEADER.size, 0))
+    kept = os.pread(fd, min(n_bytes, _BYTES_PER_CHAR * n_chars), _HEADER.size)
+    return kept.decode("utf-8", "replace")[:n_chars], n_dropped
+
+
+class _Bytes(io.RawIOBase):
+    """`sys.stdout.buffer`: bytes written there join the text, undecodable ones replaced."""
+
+    def __init__(self, text: "Printed") -> None:
+        super().__init__()
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "bytes | memoryview", /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] - any buffer will do
+        raw = bytes(data)
+        self._text.write(raw.decode("utf-8", "replace"))
+        return len(raw)
+
+
+class Printed(io.TextIOBase):
+    """Stands for both stdout and stderr in the worker, so that their order is kept."""
+
+    encoding = "utf-8"  # pyright: ignore[reportAssignmentType] - a property in the stub
+    errors = "replace"  # pyright: ignore[reportAssignmentType] - a property in the stub
+    name = "<stdout>"
+    mode = "w"
+
+    def __init__(self, fd: int, n_chars: int) -> None:
+        """Map the file behind `fd`, which may be closed afterwards."""
+        super().__init__()
+        self._map = mmap.mmap(fd, size_bytes(n_chars))
+        self._n_chars = n_chars
+        self.buffer = _Bytes(self)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new block."""
+        self._room_chars = self._n_chars
+        self._n_bytes = 0
+        self._n_dropped = 0
+        _HEADER.pack_into(self._map, 0, 0, 0)
+
+    def write(self, text: str, /) -> int:
+        """Keep what there is room for, count the rest."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        kept = text[: self._room_chars]
+        self._put(kept.encode("utf-8", "replace"))
+        self._room_chars -= len(kept)
+        self._n_dropped += len(text) - len(kept)
+        _HEADER.pack_into(self._map, 0, self._n_bytes, self._n_dropped)
+        return len(text)
+
+    def _put(self, data: bytes) -> None:
+        start = _HEADER.size + self._n_bytes
+        self._map[start : start + len(data)] = data
+        self._n_bytes += len(data)
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def isatty(self) -> bool:
+        """Never: nothing here asks for colours or pages."""
+        return False

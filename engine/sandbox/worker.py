@@ -1,0 +1,158 @@
+"""The process in which the model code of one investigation runs: its loop, questions and limits.
+
+Everything here shares the process with model code and is therefore trusted by nobody: what must
+hold is held by the seal and by the host.
+"""
+
+import builtins
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import msgspec
+import numpy as np
+
+from engine.sandbox.imports import NothingElse, SourceFinder
+from engine.sandbox.interpreter import BLOCK, Timeout, new_namespace, outcome, run_block
+from engine.sandbox.printed import Printed
+from engine.sandbox.protocol import (
+    Answered,
+    Ask,
+    Begin,
+    Done,
+    Ready,
+    Refused,
+    Run,
+    ToWorker,
+)
+from engine.sandbox.wire import Wire
+
+_INTERRUPT = frozenset({signal.SIGINT})
+
+
+class Asker:
+    """The builtin `_ask`: one question to the host, one answer."""
+
+    def __init__(self, wire: Wire, decoder: msgspec.msgpack.Decoder[ToWorker]) -> None:
+        """Ask over `wire`."""
+        self._wire = wire
+        self._decoder = decoder
+        self.block_id = 0
+
+    def __call__(self, method: str, arguments: dict[str, object]) -> object:
+        """Return the host's answer, or raise what it refused with."""
+        question = Ask(self.block_id, method, _jsonable(arguments))
+        # An interrupt in the middle of a frame would cut the stream in two.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+        try:
+            self._wire.send(question)
+            reply = self._wire.receive(self._decoder)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
+        if isinstance(reply, Answered):
+            return reply.value
+        assert isinstance(reply, Refused), reply
+        raise _exception(reply.kind)(reply.message) from None
+
+
+def _exception(kind: str) -> type[Exception]:
+    found = getattr(builtins, kind, None)
+    is_exception = isinstance(found, type) and issubclass(found, Exception)
+    return found if is_exception else RuntimeError
+
+
+def _jsonable(arguments: dict[str, object]) -> dict[str, object]:
+    """Turn numpy values, tuples and sets into plain ones; refuse what has no plain form."""
+    packed = msgspec.msgpack.encode(arguments, enc_hook=_plain)
+    return msgspec.msgpack.decode(packed, type=dict[str, object])
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be passed to introspection")
+
+
+def _on_interrupt(_signum: int, _frame: object) -> NoReturn:
+    raise Timeout("the block ran too long and was stopped; variables are kept")
+
+
+class Worker:
+    """Serves blocks, one after another, until the channel closes."""
+
+    def __init__(self, wire: Wire, printed: Printed) -> None:
+        """Speak over `wire`, print into `printed`."""
+        self._wire = wire
+        self._printed = printed
+        self._decoder = msgspec.msgpack.Decoder(ToWorker)
+        self._asker = Asker(wire, self._decoder)
+        self._namespace = new_namespace()
+        self._hidden = {outcome.__code__.co_filename.removesuffix("interpreter.py")}
+
+    def begin(self) -> None:
+        """Take the modules, and say that all is ready."""
+        begin = self._wire.receive(self._decoder)
+        assert isinstance(begin, Begin), begin
+        _seed(begin.seed)
+        finder = SourceFinder(
+            begin.modules,
+            file_name=lambda name: f"<{name}>",
+            extra_builtins={"_ask": self._asker},
+        )
+        self._hidden |= {f"<{name}>" for name in begin.modules}
+        tops = sorted({name.partition(".")[0] for name in begin.modules})
+        sys.meta_path.insert(0, finder)
+        sys.meta_path.append(NothingElse(tops))
+        for name in begin.modules:
+            __import__(name)
+        self._wire.send(Ready())
+
+    def serve(self) -> None:
+        """Execute blocks for ever."""
+        while True:
+            order = self._wire.receive(self._decoder)
+            assert isinstance(order, Run), order
+            self._asker.block_id = order.id
+            self._printed.reset()
+            sys.stdout = sys.stderr = self._printed
+            name = f"{BLOCK}{order.number}>"
+            failure = outcome(self._guarded(order.code, name), self._hidden)
+            self._wire.send(Done(order.id, failure))
+
+    def _guarded(self, code: str, name: str) -> Callable[[], None]:
+        """Let interrupts through while model code runs, and only then."""
+
+        def run() -> None:
+            signal.signal(signal.SIGINT, _on_interrupt)
+            signal.sigtimedwait(_INTERRUPT, 0)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
+            try:
+                run_block(code, name, self._namespace)
+            finally:
+                signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+
+        return run
+
+
+def _seed(seed: int | None) -> None:
+    """Forked processes share the state of their generators: give each its own."""
+    entropy = int.from_bytes(os.urandom(16)) if seed is None else seed
+    random.seed(entropy)
+    np.random.seed(entropy % 2**32)  # noqa: NPY002 - model code uses the legacy generator too
+
+
+def main(channel_fd: int, printed: Printed) -> NoReturn:
+    """Run the worker to the end of its channel; never returns into the zygote's code."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+    status = 1
+    try:
+        worker = Worker(Wire(channel_fd), printed)
+        worker.begin()
+        worker.serve()
+    except EOFError:
+        status = 0
+    finally:
+        os._exit(status)
