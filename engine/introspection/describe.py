@@ -1,0 +1,87 @@
+"""Sentences and figures about a model's structure, from its configuration and parameters. Pure."""
+
+from engine.introspection.checkpoint import Checkpoint
+from engine.introspection.layers import Layer
+
+_FROM_CONFIG = {
+    "n_layers": ("num_hidden_layers", "n_layer"),
+    "hidden_size": ("hidden_size", "n_embd"),
+    "n_attention_heads": ("num_attention_heads", "n_head"),
+    "n_key_value_heads": ("num_key_value_heads", "num_attention_heads", "n_head"),
+    "head_dim": ("head_dim",),
+    "intermediate_size": ("intermediate_size", "n_inner"),
+    "vocab_size": ("vocab_size",),
+    "max_position_embeddings": ("max_position_embeddings", "n_positions"),
+    "activation": ("hidden_act", "activation_function", "hidden_activation"),
+}
+
+
+def summary(checkpoint: Checkpoint) -> dict[str, object]:
+    """Return the figures that describe the whole model; None for what is not known."""
+    config = checkpoint.config
+    sizes = {name: _first(checkpoint, keys) for name, keys in _FROM_CONFIG.items()}
+    figures = {
+        "model_type": config.get("model_type"),
+        "n_parameters": checkpoint.n_values,
+        **sizes,
+        "head_dim": sizes["head_dim"] or _head_dim(sizes),
+        "tied_embeddings": any(each.shared_with for each in checkpoint.parameters.values()),
+        "dtype": _dtype(checkpoint),
+    }
+    quantization = config.get("quantization_config")
+    return {**figures, "quantization": _method(quantization)} if quantization else figures
+
+
+def explanation(layer: Layer, checkpoint: Checkpoint) -> str:
+    """Return one or two sentences on what `layer` is and does."""
+    figures = summary(checkpoint)
+    texts = {
+        "decoder layer": "One step of the stack: attention, then an MLP, each added to its input.",
+        "attention": _attention_text(figures),
+        "mlp": "Transforms each position by itself: {hidden_size} values to {intermediate_size}"
+        " and back, with the activation {activation}.",
+        "norm": "Scales the values of each position to a common size.",
+        "embedding": "Table that turns a token into a vector: {shape}.",
+        "linear": "Multiplies by a matrix of shape {shape} (outputs, inputs).",
+        "layer list": "Holds {n_children} layers, applied one after another.",
+        "module": "Holds {n_children} layers.",
+    }
+    own = checkpoint.parameters[layer.parameters[0]]
+    shared = f" It uses the same values as {own.shared_with}." if own.shared_with else ""
+    facts = {**figures, "n_children": len(layer.children), "shape": list(own.shape)}
+    return texts[layer.kind].format(**facts) + shared
+
+
+def _attention_text(figures: dict[str, object]) -> str:
+    is_grouped = figures["n_attention_heads"] != figures["n_key_value_heads"]
+    grouped = " (several query heads share a key/value head)" if is_grouped else ""
+    return (
+        "Mixes information between positions: {n_attention_heads} query heads and"
+        f" {{n_key_value_heads}} key/value heads of size {{head_dim}}{grouped}."
+    )
+
+
+def _first(checkpoint: Checkpoint, keys: tuple[str, ...]) -> object:
+    values = (checkpoint.config.get(key) for key in keys)
+    return next((value for value in values if value is not None), None)
+
+
+def _head_dim(sizes: dict[str, object]) -> int | None:
+    hidden, heads = sizes["hidden_size"], sizes["n_attention_heads"]
+    return hidden // heads if isinstance(hidden, int) and isinstance(heads, int) and heads else None
+
+
+def _dtype(checkpoint: Checkpoint) -> str:
+    """Return the type in which most weights are stored."""
+    counts: dict[str, int] = {}
+    for each in checkpoint.parameters.values():
+        counts[each.dtype] = counts.get(each.dtype, 0) + each.n_values
+    return max(counts, key=lambda dtype: counts[dtype])
+
+
+def _method(quantization: object) -> str:
+    if not isinstance(quantization, dict):
+        return str(quantization)
+    found: dict[str, object] = {str(key): value for key, value in quantization.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    bits = found.get("bits") or found.get("w_bit")
+    return f"{found.get('quant_method', 'unknown')}" + (f" {bits}-bit" if bits else "")

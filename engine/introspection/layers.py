@@ -1,0 +1,75 @@
+"""The tree of layers, derived from the names of the parameters. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from engine.introspection.checkpoint import Parameter
+from engine.introspection.names import in_model_order
+
+_N_MATRIX_AXES = 2
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """One torch module that holds parameters, itself or in its children."""
+
+    name: str
+    kind: str
+    """"decoder layer", "attention", "mlp", "linear", "embedding", "norm", "layer list" or
+    "module"."""
+    children: tuple[str, ...]
+    parameters: tuple[str, ...]
+    """Names of all parameters under it."""
+
+
+def layers_of(parameters: Mapping[str, Parameter]) -> dict[str, Layer]:
+    """Return all layers by name, in the order of the model."""
+    under: dict[str, list[str]] = {}
+    for name in parameters:
+        for layer in _ancestors(name):
+            under.setdefault(layer, []).append(name)
+    names = in_model_order(under)
+    children = _children(names)
+    return {
+        name: Layer(
+            name=name,
+            kind=_kind(name, [parameters[each] for each in under[name]]),
+            children=tuple(children.get(name, ())),
+            parameters=tuple(under[name]),
+        )
+        for name in names
+    }
+
+
+def _ancestors(parameter: str) -> Iterable[str]:
+    parts = parameter.split(".")
+    return (".".join(parts[:end]) for end in range(1, len(parts)))
+
+
+def _children(names: Iterable[str]) -> dict[str, list[str]]:
+    children: dict[str, list[str]] = {}
+    for name in names:
+        parent = name.rpartition(".")[0]
+        if parent:
+            children.setdefault(parent, []).append(name)
+    return children
+
+
+def _kind(name: str, parameters: list[Parameter]) -> str:
+    last = name.rpartition(".")[2]
+    own = [each for each in parameters if each.name.rpartition(".")[0] == name]
+    if own:
+        return _leaf_kind(last, own[0])
+    if last.isdecimal():
+        return "decoder layer"
+    for part, kind in (("attn", "attention"), ("attention", "attention"), ("mlp", "mlp")):
+        if part in last:
+            return kind
+    return "layer list" if last in {"layers", "h", "blocks"} else "module"
+
+
+def _leaf_kind(last: str, parameter: Parameter) -> str:
+    if len(parameter.shape) < _N_MATRIX_AXES:
+        return "norm"
+    is_embedding = "embed" in last or last in {"wte", "wpe"}
+    return "embedding" if is_embedding else "linear"

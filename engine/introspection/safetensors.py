@@ -1,0 +1,182 @@
+"""Where the tensors of safetensors files lie, and their values as float32, block by block.
+
+Reads headers and byte ranges only: no file is loaded or mapped as a whole, so the memory needed
+does not depend on the size of a tensor.
+
+Source of the format: safetensors README, "Format" (an 8-byte little-endian header length, a JSON
+header, then the data).
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import NotReadyError
+
+Floats = npt.NDArray[np.float32]
+
+BLOCK_VALUES = 1 << 20
+"""Values per block: 4 MiB as float32."""
+
+_REMEDY = "Fetch the checkpoint again, or name another directory with --checkpoint."
+_LENGTH_BYTES = 8
+_MAX_HEADER_BYTES = 100_000_000
+
+_STORED_AS = {
+    "F64": ("float64", "<f8"),
+    "F32": ("float32", "<f4"),
+    "F16": ("float16", "<f2"),
+    "BF16": ("bfloat16", "<u2"),
+    "F8_E4M3": ("float8_e4m3fn", "u1"),
+    "F8_E5M2": ("float8_e5m2", "u1"),
+    "I64": ("int64", "<i8"),
+    "I32": ("int32", "<i4"),
+    "I16": ("int16", "<i2"),
+    "I8": ("int8", "i1"),
+    "U64": ("uint64", "<u8"),
+    "U32": ("uint32", "<u4"),
+    "U16": ("uint16", "<u2"),
+    "U8": ("uint8", "u1"),
+    "BOOL": ("bool", "u1"),
+}
+"""safetensors' name -> (torch's name, how numpy reads the bytes)."""
+
+
+class Tensor(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored tensor: where its bytes are and what they mean."""
+
+    name: str
+    shape: tuple[int, ...]
+    stored: str
+    """safetensors' name of the data type, e.g. "BF16"."""
+    path: Path
+    offset: int
+    """Position of the first byte in the file."""
+    n_bytes: int
+
+    @property
+    def dtype(self) -> str:
+        """Torch's name of the data type, e.g. "bfloat16"."""
+        return _STORED_AS[self.stored][0]
+
+    @property
+    def n_values(self) -> int:
+        """Number of stored values."""
+        return math.prod(self.shape)
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    dtype: str
+    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+    data_offsets: tuple[int, int]
+
+
+def read_header(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of one file by name, after checking that the file is whole.
+
+    Raises:
+        NotReadyError: the file is missing, is no safetensors file, or is truncated.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+            if not 0 < header_bytes <= min(_MAX_HEADER_BYTES, size - _LENGTH_BYTES):
+                raise _corrupt(path, "it has no safetensors header")
+            header = file.read(header_bytes)
+    except OSError as error:
+        raise NotReadyError(f"Cannot read {path}: {error.strerror}. {_REMEDY}") from error
+    return _tensors(path, header=header, n_data_bytes=size - _LENGTH_BYTES - header_bytes)
+
+
+def _corrupt(path: Path, what: str) -> NotReadyError:
+    return NotReadyError(f"The checkpoint file {path} is corrupt: {what}. {_REMEDY}")
+
+
+def _tensors(path: Path, *, header: bytes, n_data_bytes: int) -> dict[str, Tensor]:
+    try:
+        entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
+        entries.pop("__metadata__", None)
+        parsed = {name: msgspec.json.decode(raw, type=_Entry) for name, raw in entries.items()}
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _corrupt(path, f"its header is not valid ({error})") from error
+    start = path.stat().st_size - n_data_bytes
+    for name, entry in parsed.items():
+        _check(path, name=name, entry=entry, n_data_bytes=n_data_bytes)
+    return {
+        name: Tensor(
+            name=name,
+            shape=entry.shape,
+            stored=entry.dtype,
+            path=path,
+            offset=start + entry.data_offsets[0],
+            n_bytes=entry.data_offsets[1] - entry.data_offsets[0],
+        )
+        for name, entry in parsed.items()
+    }
+
+
+def _check(path: Path, *, name: str, entry: _Entry, n_data_bytes: int) -> None:
+    if entry.dtype not in _STORED_AS:
+        raise _corrupt(path, f"tensor {name!r} has the unknown data type {entry.dtype!r}")
+    first, last = entry.data_offsets
+    item_bytes = np.dtype(_STORED_AS[entry.dtype][1]).itemsize
+    if first < 0 or last - first != math.prod(entry.shape) * item_bytes:
+        raise _corrupt(path, f"tensor {name!r} does not have the size of its shape")
+    if last > n_data_bytes:
+        raise _corrupt(
+            path, f"it is truncated ({n_data_bytes} bytes of data, {name!r} ends at {last})"
+        )
+
+
+def read_raw(tensor: Tensor, *, first: int, count: int) -> npt.NDArray[np.generic]:
+    """Return `count` stored values from value `first` on, as stored (bfloat16 as uint16)."""
+    item = np.dtype(_STORED_AS[tensor.stored][1])
+    return np.fromfile(
+        tensor.path, dtype=item, count=count, offset=tensor.offset + first * item.itemsize
+    )
+
+
+def as_float32(raw: npt.NDArray[np.generic], stored: str) -> Floats:
+    """Return stored values as float32."""
+    if stored == "BF16":
+        return (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if stored == "F8_E4M3":
+        return _float8(exponent_bits=4, has_infinity=False)[raw.astype(np.uint8)]
+    if stored == "F8_E5M2":
+        return _float8(exponent_bits=5, has_infinity=True)[raw.astype(np.uint8)]
+    return raw.astype(np.float32)
+
+
+def float_blocks(tensor: Tensor, *, block_values: int = BLOCK_VALUES) -> Iterator[Floats]:
+    """Yield the values in storage order (row-major), flat float32 arrays of bounded size."""
+    for first in range(0, tensor.n_values, block_values):
+        count = min(block_values, tensor.n_values - first)
+        yield as_float32(read_raw(tensor, first=first, count=count), tensor.stored)
+
+
+def _float8(*, exponent_bits: int, has_infinity: bool) -> Floats:
+    """Return the value of each of the 256 codes.
+
+    Source: Micikevicius et al., "FP8 Formats for Deep Learning", 2022, table 1. E4M3 has no
+    infinity and one NaN mantissa; E5M2 follows IEEE 754.
+    """
+    mantissa_bits = 7 - exponent_bits
+    codes = np.arange(256)
+    mantissa = codes & ((1 << mantissa_bits) - 1)
+    exponent = (codes >> mantissa_bits) & ((1 << exponent_bits) - 1)
+    bias = (1 << (exponent_bits - 1)) - 1
+    is_subnormal = exponent == 0
+    fraction = mantissa / (1 << mantissa_bits) + np.where(is_subnormal, 0.0, 1.0)
+    values = np.ldexp(fraction, np.where(is_subnormal, 1, exponent) - bias)
+    top = exponent == (1 << exponent_bits) - 1
+    if has_infinity:
+        values = np.where(top, np.where(mantissa == 0, np.inf, np.nan), values)
+    else:
+        values = np.where(top & (mantissa == (1 << mantissa_bits) - 1), np.nan, values)
+    return np.where(codes & 0x80, -values, values).astype(np.float32)

@@ -1,0 +1,116 @@
+"""What one investigation may ask: the modules it can import, and who answers their calls."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.errors import CapabilityError, InvestigationError, UsageError, boundary
+from engine.introspection.answers import check_size
+from engine.introspection.arguments import bind, canonical
+from engine.introspection.generation import Generation, Report
+from engine.introspection.memory import Memory
+from engine.introspection.stubs import (
+    PACKAGE,
+    first_line,
+    functions_of,
+    module_source,
+    package_source,
+)
+from engine.introspection.subject import Subject
+from engine.transcript import Call
+
+_WRITES = frozenset({"memory.record_observation"})
+"""Methods that change state; a resume applies their recorded calls again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Method:
+    function: Callable[..., object]
+    signature: inspect.Signature
+    is_pure: bool
+
+
+class CapabilityTable:
+    """The capabilities granted to one investigation.
+
+    A capability that is not granted and one that never existed are the same to it: neither is
+    known here.
+    """
+
+    def __init__(
+        self, granted: Sequence[str], *, subject: Subject, generation: Report | None = None
+    ) -> None:
+        """Build the modules named in `granted`; `generation` reports what the engine does.
+
+        Raises:
+            UsageError: a name is unknown, or what it needs is not there.
+        """
+        sources = {name: _source(name, subject, generation) for name in granted}
+        self._subject = subject
+        self._lines = tuple((name, first_line(source)) for name, source in sources.items())
+        self._modules = {PACKAGE: package_source(self._lines)} | {
+            f"{PACKAGE}.{name}": module_source(name, source) for name, source in sources.items()
+        }
+        self._methods = {
+            f"{name}.{each}": _Method(
+                function=function,
+                signature=inspect.signature(function),
+                is_pure=name in subject.sources,
+            )
+            for name, source in sources.items()
+            for each, function in functions_of(source).items()
+        }
+
+    @property
+    def modules(self) -> Mapping[str, str]:
+        """Dotted module name -> Python source, the package itself included."""
+        return self._modules
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """(module, one line about it), for the system prompt."""
+        return self._lines
+
+    async def answer(self, method: str, arguments: Mapping[str, object]) -> object:
+        """Return the JSON-like answer to one call of model code.
+
+        Raises:
+            CapabilityError: the call cannot be answered; for the model to see.
+            InvestigationError: the host failed.
+        """
+        found = self._methods.get(method)
+        if found is None:
+            raise CapabilityError("AttributeError", f"{PACKAGE} has no function {method!r}")
+        question = canonical(method, arguments)
+        if not found.is_pure:
+            return _answered(method, found, arguments)
+        bound = bind(method, found.signature, arguments)
+        key = self._subject.fingerprint.encode() + question
+        return await self._subject.answers.answer(key, method, lambda: found.function(**bound))
+
+    def restore(self, calls: Iterable[Call]) -> None:
+        """Apply the recorded calls that changed state, in their order; a resume does this once."""
+        for call in calls:
+            if call.error is None and call.method in _WRITES and call.method in self._methods:
+                _answered(call.method, self._methods[call.method], call.arguments)
+
+
+def _answered(method: str, found: _Method, arguments: Mapping[str, object]) -> object:
+    bound = bind(method, found.signature, arguments)
+    with boundary(InvestigationError, f"{PACKAGE}.{method}"):
+        answer = found.function(**bound)
+    check_size(answer)
+    return answer
+
+
+def _source(name: str, subject: Subject, generation: Report | None) -> object:
+    if name == "memory":
+        return Memory()
+    if name == "generation" and generation is not None:
+        return Generation(generation)
+    if name in subject.sources:
+        return subject.sources[name]
+    raise UsageError(
+        f"The capability {name!r} cannot be granted here: it is unknown, or what it needs (a"
+        " checkpoint that can be read, see --checkpoint) is not there."
+    )
