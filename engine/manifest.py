@@ -2,8 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import RunError, UsageError
@@ -14,24 +12,35 @@ FORMAT = 1
 """Version of the layout of a run directory."""
 
 
-class Arm(BaseModel):
-    """One model of the study and where it answers."""
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Arm(_Value):
+    """One model of the study and where it answers: `engine.endpoint.Endpoint`, and its weights."""
 
     model: str
     url: str
     served_model: str
     key_variable: str
     checkpoint: str | None
-    checkpoint_digest: str | None
+    checkpoint_fingerprint: str | None
+    """Hash of configuration and headers of the weights; None when they cannot be read."""
     max_model_len: int | None
+    requests_per_s: float | None
 
 
-class Manifest(BaseModel):
-    """The study as it was asked for and the conditions it ran under."""
+class SandboxFacts(_Value):
+    """How model code was held."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    tier: str
+    walls: tuple[str, ...]
+    limits: dict[str, float]
+    """Limits of one workspace, see `engine.sandbox.Limits`."""
+
+
+class Manifest(_Value):
+    """The study as it was asked for, and the conditions it ran under."""
 
     format: int = FORMAT
     run: str
@@ -40,19 +49,18 @@ class Manifest(BaseModel):
     seed: int
     replicates: int
     concurrency: int
+    """Investigations at once, per model."""
+    serving: str
+    """How the models were served: "embedded" or "endpoint"."""
     arms: tuple[Arm, ...]
     phases: tuple[Phase, ...]
     capabilities: tuple[str, ...]
-    """Introspection modules that every arm had."""
-    sandbox_tier: str
-    sandbox_walls: tuple[str, ...]
-    sandbox_limits: dict[str, float]
-    serving: str
-    """How the models were served: "embedded", "endpoint"."""
+    """Introspection that every arm could have been granted."""
+    sandbox: SandboxFacts
     versions: dict[str, str]
-    """Package or program -> version."""
+    """Package -> version."""
     git_revision: str | None
-    machine: dict[str, Any]
+    machine: dict[str, str | int]
 
 
 def write_manifest(run_dir: Path, manifest: Manifest) -> None:

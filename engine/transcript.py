@@ -27,8 +27,6 @@ class StopReason(StrEnum):
     """The endpoint refused the request for good (wrong model name, key, parameter)."""
     SANDBOX_LOST = "sandbox_lost"
     """The host side of the sandbox failed."""
-    INTERRUPTED = "interrupted"
-    """The run was stopped from outside; the investigation can be resumed."""
     FAULT = "fault"
     """A defect of the engine itself."""
 
@@ -43,7 +41,6 @@ _INFRASTRUCTURE = frozenset(
         StopReason.SERVER_LOST,
         StopReason.REJECTED,
         StopReason.SANDBOX_LOST,
-        StopReason.INTERRUPTED,
         StopReason.FAULT,
     }
 )

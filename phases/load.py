@@ -1,6 +1,7 @@
 """Reading phases from their folders."""
 
 import tomllib
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,18 @@ def get_phase(key: str) -> Phase:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(f"no phase {key!r}; {hint}There are: {', '.join(list_phases())}.")
     return load_phase(_HERE / key)
+
+
+def get_phases(keys: Sequence[str]) -> tuple[Phase, ...]:
+    """Return the shipped phases called `keys`, in their order.
+
+    Raises:
+        UsageError: one is unknown or named twice.
+    """
+    twice = [key for position, key in enumerate(keys) if key in keys[:position]]
+    if twice:
+        raise UsageError(f"phase {twice[0]!r} is named twice; use --replicates for repetitions.")
+    return tuple(map(get_phase, keys))
 
 
 def load_phase(folder: Path) -> Phase:

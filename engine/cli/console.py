@@ -1,8 +1,15 @@
 """The two streams of the program: data on stdout, everything said to a person on stderr."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_PIPE_WIDTH = 160
+"""Columns of a table that no terminal limits."""
 
 
 def emit(text: str) -> None:
@@ -14,6 +21,14 @@ def emit(text: str) -> None:
 def emit_json(value: object) -> None:
     """Write `value` to stdout as indented JSON."""
     emit(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def emit_table(table: "Table") -> None:
+    """Write a table to stdout: coloured and fitted in a terminal, plain and wide in a pipe."""
+    from rich.console import Console  # noqa: PLC0415 - rich costs start-up time
+
+    is_terminal = sys.stdout.isatty()
+    Console(file=sys.stdout, width=None if is_terminal else _PIPE_WIDTH).print(table)
 
 
 def say(text: str) -> None:

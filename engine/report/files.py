@@ -30,7 +30,7 @@ def summary(run: Run) -> dict[str, Any]:
         "format": run.manifest.format,
         "run": run.manifest.run,
         "started": run.manifest.started,
-        "sandbox_tier": run.manifest.sandbox_tier,
+        "sandbox_tier": run.manifest.sandbox.tier,
         "models": {arm.model: arm for arm in run.arms()},
         "investigations": run.measures,
     }

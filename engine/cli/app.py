@@ -1,0 +1,101 @@
+"""The application: its commands, and what becomes of an error.
+
+Every command lives in a module of its own that is imported only when it is called, so that
+`--help` answers at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts.config import Dict
+
+from engine.cli.console import say
+from engine.cli.options import Options
+from engine.errors import EngineError, NotReadyError, UsageError
+from engine.settings import read_config
+
+DONE, FAILED, USAGE, NOT_READY, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+_COMMANDS = {
+    "run": ("engine.cli.run:run", "Run phases with one model."),
+    "compare": ("engine.cli.compare:compare", "Run phases with several models at once and compare them."),
+    "report": ("engine.cli.report:report", "Show what a run found."),
+    "phases": ("engine.cli.phases:phases", "List the experimental conditions."),
+    "doctor": ("engine.cli.doctor:doctor", "Say what the bare command would do here, and whether it is ready."),
+}
+
+_HELP = """Multi-turn investigations by open-weight language models, compared fairly.
+
+Without a command: the main job, the comparison phase with two models at the same time, on the best
+that is there: the endpoints given, or two tiny models that ship with the project."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line; return the exit code.
+
+    0 done, 1 failed, 2 usage, 3 the machine is not ready, 4 finished in part, 130 interrupted.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        result = _app(arguments)(list(arguments), result_action="return_value")
+    except CycloptsError as error:
+        say(f"error: {_explain(error)}\nTry --help.")
+        return USAGE
+    except EngineError as error:
+        say(f"error: {error}")
+        return _exit_code(error)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
+    return result if isinstance(result, int) else DONE
+
+
+def _app(arguments: Sequence[str]) -> App:
+    app = App(
+        name="python -m engine.run",
+        help=_HELP,
+        help_format="plaintext",
+        version=lambda: version("phaselab"),
+        config=_sources(arguments),
+        exit_on_error=False,
+        print_error=False,
+        suppress_keyboard_interrupt=False,
+        default_command=main_job,
+    )
+    for name, (target, line) in _COMMANDS.items():
+        app.command(target, name=name, help=line)
+    return app
+
+
+def main_job(*, options: Options | None = None) -> int:
+    """Run the comparison phase with two models at once."""
+    from engine.cli.compare import compare  # noqa: PLC0415 - keeps --help fast
+
+    return compare(options=options or Options())
+
+
+def _sources(arguments: Sequence[str]) -> list[Dict]:
+    found = read_config(arguments)
+    return [Dict(found[1], source=str(found[0]))] if found else []
+
+
+def _explain(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        word = error.unused_tokens[0]
+        near = get_close_matches(word, _COMMANDS, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"unknown command or argument {word!r}.{hint} Commands: {', '.join(_COMMANDS)}."
+    return str(error)
+
+
+def _exit_code(error: EngineError) -> int:
+    match error:
+        case UsageError():
+            return USAGE
+        case NotReadyError():
+            return NOT_READY
+        case _:
+            return FAILED

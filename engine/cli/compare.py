@@ -1,0 +1,43 @@
+"""`compare [PHASE ...] --models A,B`: phases with several models at once. The main job."""
+
+from engine.cli.conduct import carry_out
+from engine.cli.options import Options
+from engine.cli.serving import choose
+from engine.cli.study import Study
+from engine.errors import UsageError
+from phases.load import get_phases
+
+MAIN_PHASE = "comparison"
+
+
+def compare(*phase: str, models: str = "", options: Options | None = None) -> int:
+    """Run phases with several models at once and compare them.
+
+    Parameters
+    ----------
+    phase
+        Keys of phases; `phases` lists them. Default: comparison.
+    models
+        A,B: names of the models to compare. Default: all that are there.
+    """
+    options = options or Options()
+    return carry_out(plan_comparison(phase or (MAIN_PHASE,), models, options))
+
+
+def plan_comparison(keys: tuple[str, ...], models: str, options: Options) -> Study:
+    """Return the study that a comparison makes.
+
+    Raises:
+        UsageError: a phase or model is unknown, or there are not two models.
+    """
+    phases = get_phases(keys)
+    wanted = tuple(name.strip() for name in models.split(",") if name.strip())
+    if len(set(wanted)) < len(wanted):
+        raise UsageError(f"--models {models}: one model is named twice.")
+    serving = choose(options, wanted)
+    if len(serving.models) == 1:
+        raise UsageError(
+            f"compare: needs two models or more, and there is only {serving.models[0]!r}. "
+            "Add an --endpoint NAME=URL, or use `run PHASE --model NAME`."
+        )
+    return Study(serving=serving, phases=phases, options=options)

@@ -1,0 +1,182 @@
+"""A study carried out: servers, checkpoints, sandbox, journal and display joined, then run."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.chat import ChatBackend
+from engine.chat.served import open_backend
+from engine.cli.console import say
+from engine.cli.directory import default_directory, new_directory
+from engine.cli.display import Watched, display
+from engine.cli.knowledge import Knowledge, open_knowledge
+from engine.cli.progress import Progress
+from engine.cli.record import manifest_of
+from engine.cli.report import show
+from engine.cli.study import Study
+from engine.endpoint import Endpoint
+from engine.events import RunEnded, RunStarted
+from engine.journal import open_journal
+from engine.loop import Parts, Record
+from engine.manifest import Manifest, write_manifest
+from engine.report.files import write_files
+from engine.report.run import Run, read_run
+from engine.runner import conduct
+from engine.sandbox import Limits, Sandbox, Tier
+from engine.sandbox.host import open_sandbox
+from engine.settings import read_key, read_settings
+from engine.transcript import Investigation
+
+DONE, FAILED, PARTIAL = 0, 1, 4
+"""Exit codes: every investigation ended by its own doing; none did; some did."""
+
+
+def carry_out(study: Study) -> int:
+    """Run `study`, show what came of it, and return the exit code."""
+    _announce(study)
+    if study.options.dry_run:
+        return DONE
+    out = study.options.out or default_directory(study.phases[0].key)
+    try:
+        result = asyncio.run(_interruptible(study, out))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _say_interrupted(out)
+        raise
+    show(result, as_json=study.options.as_json)
+    say(f"run directory: {out}")
+    return _exit_code(result)
+
+
+def _announce(study: Study) -> None:
+    say(study.serving.reason)
+    names = ", ".join(phase.key for phase in study.phases)
+    n_cases = len(study.investigations())
+    say(
+        f"phases: {names}; models at the same time: {', '.join(study.models)}; "
+        f"{n_cases} investigations ({study.options.replicates} per model and phase), "
+        f"study seed {study.options.seed}."
+    )
+
+
+def _say_interrupted(out: Path) -> None:
+    if (out / "manifest.json").exists():
+        say(f"interrupted. What happened until now is recorded; see it with: report {out}")
+    else:
+        say("interrupted before the run began; nothing was written.")
+
+
+def _exit_code(result: Run) -> int:
+    n_lost = sum(item.is_infrastructure for item in result.measures)
+    if not n_lost:
+        return DONE
+    say(f"{n_lost} of {len(result.measures)} investigations were ended by infrastructure:")
+    for item in [item for item in result.measures if item.is_infrastructure][:5]:
+        say(f"  {item.investigation}: {item.stop_reason}: {item.detail}")
+    return FAILED if n_lost == len(result.measures) else PARTIAL
+
+
+async def _interruptible(study: Study, out: Path) -> Run:
+    """Let SIGTERM unwind everything, as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await conduct_study(study, out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """Everything that an investigation needs, opened."""
+
+    backends: dict[str, ChatBackend]
+    windows: dict[str, int | None]
+    knowledge: Knowledge
+    sandbox: Sandbox
+    manifest: Manifest
+
+
+async def conduct_study(study: Study, out: Path) -> Run:
+    """Run `study` in the directory `out`; what was recorded is written out even on interruption.
+
+    Raises:
+        UsageError, NotReadyError: something is wrong with what was asked or with the machine;
+            nothing is left behind.
+        RunError: the run could not go on; what was recorded is intact.
+    """
+    with new_directory(out) as directory:
+        async with _made_ready(study, directory) as ready:
+            write_manifest(directory, ready.manifest)
+            try:
+                with open_journal(directory / "events.jsonl") as journal:
+                    await _run(study, ready, journal)
+            finally:
+                result = read_run(directory)
+                write_files(result)
+        return result
+
+
+@asynccontextmanager
+async def _made_ready(study: Study, directory: Path) -> AsyncGenerator[_Ready]:
+    limits = Limits()
+    minimum = Tier.CONTAINED_ONLY if study.options.allow_contained_only else Tier.SEALED
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(open_sandbox(limits, minimum=minimum))
+        endpoints = await stack.enter_async_context(study.serving.open(directory / "servers"))
+        knowledge = open_knowledge(endpoints, study.phases)
+        backends = {
+            endpoint.model: await stack.enter_async_context(_backend(endpoint))
+            for endpoint in endpoints
+        }
+        manifest = manifest_of(
+            study,
+            directory,
+            endpoints=endpoints,
+            knowledge=knowledge,
+            sandbox=sandbox,
+            limits=limits,
+        )
+        yield _Ready(
+            backends=backends,
+            windows={endpoint.model: endpoint.max_model_len for endpoint in endpoints},
+            knowledge=knowledge,
+            sandbox=sandbox,
+            manifest=manifest,
+        )
+
+
+def _backend(endpoint: Endpoint):
+    return open_backend(endpoint, key=read_key(endpoint.key_variable))
+
+
+async def _run(study: Study, ready: _Ready, journal: Record) -> None:
+    cases = study.investigations()
+    progress = Progress(study.models, len(cases) // len(study.models), time.time())
+    kind, has_colour = study.options.display, read_settings().has_colour
+    with display(kind, progress, has_colour=has_colour) as watch:
+        record = Watched(journal, watch)
+        record.append(RunStarted(time=progress.started, investigations=len(cases)))
+
+        def parts_for(case: Investigation) -> Parts:
+            return _parts(study, ready, record, case)
+
+        is_interrupted = True
+        try:
+            await conduct(cases, parts_for, concurrency=study.concurrency)
+            is_interrupted = False
+        finally:
+            record.append(RunEnded(time=time.time(), is_interrupted=is_interrupted))
+
+
+def _parts(study: Study, ready: _Ready, record: Record, case: Investigation) -> Parts:
+    phase = study.phase(case.phase)
+    return Parts(
+        phase=phase,
+        chat=ready.backends[case.model],
+        sandbox=ready.sandbox,
+        powers=ready.knowledge.powers(case.model, phase),
+        record=record,
+        window=ready.windows[case.model],
+    )

@@ -1,0 +1,44 @@
+"""The flags that all commands which run investigations share."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+Quantization = Literal["4bit", "8bit", "fp16"]
+Display = Literal["auto", "rich", "plain", "log", "none"]
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Repeatable = Parameter(negative="", consume_multiple=False)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run, whatever is run."""
+
+    endpoint: Annotated[tuple[str, ...], Repeatable] = ()
+    """NAME=URL[#MODEL]: use this OpenAI-compatible server as the arm NAME; MODEL is what the server
+    calls the model, NAME if absent. Repeatable."""
+    checkpoint: Annotated[tuple[str, ...], Repeatable] = ()
+    """NAME=DIR: directory with the config.json and safetensors of the weights that the endpoint
+    NAME serves. Repeatable."""
+    out: Path | None = None
+    """Run directory; must be absent or empty. Default: runs/<time>-<phase>."""
+    replicates: Count = 1
+    """Investigations per model and phase, each with a seed of its own."""
+    seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**31))] = 0
+    """Seed of the study; all models get the same seeds."""
+    concurrency: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    """Investigations at once, per model. Default: 64."""
+    display: Display = "auto"
+    """Live progress: rich in a terminal, plain otherwise."""
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
+    """Print the summary as JSON instead of a table."""
+    dry_run: Annotated[bool, Parameter(negative="")] = False
+    """Say what would be run, and run nothing."""
+    allow_contained_only: Annotated[bool, Parameter(negative="")] = False
+    """Run even where the sandbox can contain model code but not keep secrets from it."""
+    config: Path | None = None
+    """TOML file with values for these flags."""

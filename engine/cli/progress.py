@@ -1,0 +1,68 @@
+"""How far a run is: a tally per model, taken from events alone."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from engine.events import (
+    CompletionReceived,
+    Event,
+    InvestigationEnded,
+    InvestigationStarted,
+    TurnEnded,
+)
+
+
+@dataclass
+class Tally:
+    """Counts of one model so far."""
+
+    running: int = 0
+    ended: Counter[str] = field(default_factory=Counter[str])
+    """Stop reason -> investigations."""
+    turns: int = 0
+    blocks: int = 0
+    errors: int = 0
+    tokens: int = 0
+    """Tokens that the model has written."""
+
+
+class Progress:
+    """Tallies of all models of a run."""
+
+    def __init__(self, models: tuple[str, ...], investigations_each: int, started: float) -> None:
+        """Begin at zero; `started` is seconds since the epoch."""
+        self.tallies = {model: Tally() for model in models}
+        self.investigations_each = investigations_each
+        self.started = started
+        self.now = started
+        self._model_of: dict[str, str] = {}
+
+    def take(self, event: Event) -> None:
+        """Count one event."""
+        self.now = max(self.now, event.time)
+        match event:
+            case InvestigationStarted():
+                self._model_of[event.investigation] = event.model
+                self.tallies[event.model].running += 1
+            case CompletionReceived():
+                tally = self._tally(event.investigation)
+                tally.tokens += event.completion.usage.completion_tokens
+            case TurnEnded():
+                tally = self._tally(event.investigation)
+                tally.turns += 1
+                tally.blocks += len(event.executions)
+                tally.errors += sum(execution.error is not None for execution in event.executions)
+            case InvestigationEnded():
+                tally = self._tally(event.investigation)
+                tally.running -= 1
+                tally.ended[event.stop_reason] += 1
+            case _:
+                pass
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds from the start to the last event."""
+        return self.now - self.started
+
+    def _tally(self, investigation: str) -> Tally:
+        return self.tallies[self._model_of[investigation]]

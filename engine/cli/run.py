@@ -1,0 +1,26 @@
+"""`run PHASE --model NAME`: phases with one model."""
+
+from engine.cli.conduct import carry_out
+from engine.cli.options import Options
+from engine.cli.serving import choose
+from engine.cli.study import Study
+from engine.settings import read_settings
+from phases.load import get_phases
+
+
+def run(phase: str, *more: str, model: str | None = None, options: Options | None = None) -> int:
+    """Run phases with one model.
+
+    Parameters
+    ----------
+    phase
+        Key of a phase; `phases` lists them.
+    more
+        Further phases.
+    model
+        Model to investigate. Default: AGI_MODEL_NAME, or the first that is there.
+    """
+    options = options or Options()
+    phases = get_phases((phase, *more))
+    wanted = model or read_settings().model_name or choose(options, ()).models[0]
+    return carry_out(Study(serving=choose(options, (wanted,)), phases=phases, options=options))

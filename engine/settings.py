@@ -1,0 +1,74 @@
+"""The only reader of environment variables and of configuration files."""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.errors import UsageError
+
+CONFIG_FLAG = "--config"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the environment says about how to run."""
+
+    model_name: str | None = None
+    """AGI_MODEL_NAME: the model to investigate when no flag names one."""
+    quantization: str | None = None
+    """AGI_QUANTIZATION: "4bit", "8bit" or "fp16" when no flag says it."""
+    cache_dir: Path = Path()
+    """Where server installations and measured starts are kept: XDG_CACHE_HOME/phaselab."""
+    has_colour: bool = True
+    """False when NO_COLOR is set."""
+
+
+def read_settings() -> Settings:
+    """Return the settings of this process's environment."""
+    environment = os.environ
+    cache_home = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Settings(
+        model_name=environment.get("AGI_MODEL_NAME") or None,
+        quantization=environment.get("AGI_QUANTIZATION") or None,
+        cache_dir=Path(cache_home) / "phaselab",
+        has_colour=not environment.get("NO_COLOR"),
+    )
+
+
+def read_key(variable: str) -> str | None:
+    """Return the API key in `variable`, or None. The value is never stored or shown."""
+    return os.environ.get(variable) or None
+
+
+def child_environment() -> Mapping[str, str]:
+    """Return this process's environment, for a server that is started from it."""
+    return dict(os.environ)
+
+
+def read_config(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]] | None:
+    """Return the file that `--config FILE` names in `arguments` and what it holds.
+
+    Raises:
+        UsageError: the file is missing, unreadable or not TOML.
+    """
+    path = _config_path(arguments)
+    if path is None:
+        return None
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path}: cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path}: not valid TOML: {error}") from error
+
+
+def _config_path(arguments: Sequence[str]) -> Path | None:
+    for position, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag == CONFIG_FLAG:
+            following = arguments[position + 1 : position + 2]
+            return Path(value) if equals else Path(following[0]) if following else None
+    return None

@@ -1,0 +1,169 @@
+"""Durability of events."""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.errors import JournalError, UsageError
+from engine.events import InvestigationEnded, RunEnded, RunStarted
+from engine.journal import open_journal, read_events
+from engine.transcript import StopReason
+
+
+def an_event(number: int) -> RunStarted:
+    return RunStarted(time=float(number), investigations=number)
+
+
+async def test_committed_events_can_be_read_while_the_journal_is_open(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with open_journal(path) as journal:
+        journal.append(an_event(1))
+        await journal.commit()
+        assert list(read_events(path)) == [an_event(1)]
+
+
+async def test_closing_writes_what_nobody_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with open_journal(path) as journal:
+        for number in range(500):
+            journal.append(an_event(number))
+    assert list(read_events(path)) == [an_event(number) for number in range(500)]
+
+
+async def test_many_waiters_are_all_woken(tmp_path: Path) -> None:
+    async def one(number: int) -> None:
+        journal.append(an_event(number))
+        await journal.commit()
+
+    with open_journal(tmp_path / "events.jsonl") as journal:
+        async with asyncio.TaskGroup() as group:
+            for number in range(300):
+                group.create_task(one(number))
+
+
+async def test_a_cancelled_waiter_does_not_disturb_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with open_journal(path) as journal:
+        journal.append(an_event(1))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(journal.commit()).cancel()
+            group.create_task(journal.commit())
+    assert list(read_events(path)) == [an_event(1)]
+
+
+async def test_events_keep_their_kind_and_fields(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    events = [
+        InvestigationEnded(time=1.5, investigation="a", stop_reason=StopReason.SERVER_LOST, detail="x"),
+        RunEnded(time=2.0, is_interrupted=True),
+    ]
+    with open_journal(path) as journal:
+        for event in events:
+            journal.append(event)
+    assert list(read_events(path)) == events
+
+
+async def test_a_torn_last_line_is_passed_over_and_cut_off_by_the_next_writer(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with open_journal(path) as journal:
+        journal.append(an_event(1))
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"event":"run_sta')
+    assert list(read_events(path)) == [an_event(1)]
+    with open_journal(path) as journal:
+        journal.append(an_event(2))
+    assert list(read_events(path)) == [an_event(1), an_event(2)]
+
+
+async def test_a_damaged_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"event":"nonsense"}\n')
+    with pytest.raises(UsageError, match="line 1"):
+        list(read_events(path))
+
+
+async def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with open_journal(path), pytest.raises(UsageError, match="another process"), open_journal(path):
+        pass
+
+
+async def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="cannot be opened"), open_journal(tmp_path / "no" / "e"):
+        pass
+
+
+FULL_DISK = """
+import asyncio, pathlib, sys
+from engine.errors import JournalError
+from engine.events import RunStarted
+from engine.journal import open_journal
+
+async def main():
+    try:
+        with open_journal(pathlib.Path(sys.argv[1])) as journal:
+            for number in range(100_000):
+                journal.append(RunStarted(time=0.0, investigations=number))
+                await journal.commit()
+    except JournalError as error:
+        print(error)
+        sys.exit(7)
+
+asyncio.run(main())
+"""
+
+
+def test_a_full_disk_is_reported_at_once_and_keeps_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+
+    def small_files_only() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)],
+        preexec_fn=small_files_only,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert "intact" in done.stdout
+    events = list(read_events(path))
+    assert events == [RunStarted(time=0.0, investigations=n) for n in range(len(events))]
+    assert len(events) > 10
+
+
+WRITE_FOREVER = """
+import asyncio, pathlib, sys
+from engine.events import RunStarted
+from engine.journal import open_journal
+
+async def main():
+    with open_journal(pathlib.Path(sys.argv[1])) as journal:
+        for number in range(10_000_000):
+            journal.append(RunStarted(time=0.0, investigations=number))
+            await journal.commit()
+            print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_kill_9_loses_no_committed_event(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    command = [sys.executable, "-c", WRITE_FOREVER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        seen = [int(process.stdout.readline()) for _ in range(50)]
+        os.kill(process.pid, signal.SIGKILL)
+        seen += [int(line) for line in process.stdout]
+    events = list(read_events(path))
+    assert len(events) > seen[-1]
+    assert events == [RunStarted(time=0.0, investigations=n) for n in range(len(events))]
