@@ -1,15 +1,17 @@
 """Answers about a model, computed once and shared by all investigations of that model.
 
 A question is addressed by its content: fingerprint of the checkpoint, method, arguments. Whoever
-asks while the answer is being computed waits for it. The store is bounded by bytes, the longest
-unused answer leaves first. Computing happens off the event loop, on few threads, so that the
-memory for blocks of weights stays bounded too.
+asks while the answer is being computed waits for it; a computation that nobody waits for any more
+still ends and is kept. The store is bounded by bytes, the longest unused answer leaves first.
+Computing happens on few threads beside the event loop, which bounds the memory for blocks of
+weights too.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -19,7 +21,7 @@ Compute = Callable[[], object]
 
 MAX_ANSWER_BYTES = 256 * 1024
 """Most bytes of one answer, as JSON."""
-_N_AT_ONCE = 2
+_N_THREADS = 2
 _OVERHEAD_BYTES = 512
 
 
@@ -31,10 +33,11 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     compute_s: float = 0.0
 
 
-class _Outcome(msgspec.Struct, frozen=True):
-    value: object
-    error: tuple[str, str] | None
+class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    value: object = None
+    error: tuple[str, str] | None = None
     n_bytes: int
+    compute_s: float
 
     def reveal(self) -> object:
         if self.error is not None:
@@ -50,8 +53,8 @@ class SharedAnswers:
         self._limit_bytes = limit_bytes
         self._n_bytes = 0
         self._outcomes: OrderedDict[bytes, _Outcome] = OrderedDict()
-        self._pending: dict[bytes, asyncio.Event] = {}
-        self._slots = asyncio.Semaphore(_N_AT_ONCE)
+        self._pending: dict[bytes, asyncio.Future[_Outcome]] = {}
+        self._threads = ThreadPoolExecutor(_N_THREADS, thread_name_prefix="introspection")
         self._costs: dict[str, Cost] = {}
 
     @property
@@ -67,29 +70,26 @@ class SharedAnswers:
             InvestigationError: the host could not compute it.
         """
         self._count(method, n_asked=1)
-        while key not in self._outcomes:
-            pending = self._pending.get(key)
-            if pending is None:
-                return (await self._compute(key, method, compute)).reveal()
-            await pending.wait()
-        self._outcomes.move_to_end(key)
-        return self._outcomes[key].reveal()
+        if key in self._outcomes:
+            self._outcomes.move_to_end(key)
+            return self._outcomes[key].reveal()
+        if key not in self._pending:
+            self._start(key, method, compute)
+        return (await asyncio.shield(self._pending[key])).reveal()
 
-    async def _compute(self, key: bytes, method: str, compute: Compute) -> _Outcome:
-        done = self._pending[key] = asyncio.Event()
-        try:
-            async with self._slots:
-                started = time.perf_counter()
-                with boundary(InvestigationError, f"introspection.{method}"):
-                    outcome = await asyncio.to_thread(_outcome, compute)
-                self._count(method, n_computed=1, compute_s=time.perf_counter() - started)
-            self._keep(key, outcome)
-            return outcome
-        finally:
+    def _start(self, key: bytes, method: str, compute: Compute) -> None:
+        def finish(future: asyncio.Future[_Outcome]) -> None:
             del self._pending[key]
-            done.set()
+            if not future.cancelled() and future.exception() is None:
+                self._keep(key, method, future.result())
 
-    def _keep(self, key: bytes, outcome: _Outcome) -> None:
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, _outcome, method, compute)
+        self._pending[key] = future
+        future.add_done_callback(finish)
+
+    def _keep(self, key: bytes, method: str, outcome: _Outcome) -> None:
+        self._count(method, n_computed=1, compute_s=outcome.compute_s)
         self._outcomes[key] = outcome
         self._n_bytes += outcome.n_bytes + len(key)
         while self._n_bytes > self._limit_bytes and len(self._outcomes) > 1:
@@ -107,13 +107,18 @@ class SharedAnswers:
         )
 
 
-def _outcome(compute: Compute) -> _Outcome:
+def _outcome(method: str, compute: Compute) -> _Outcome:
+    started = time.perf_counter()
+    value, error, n_bytes = None, None, 0
     try:
-        value = compute()
-        n_bytes = check_size(value)
-    except CapabilityError as error:
-        return _Outcome(None, (error.kind, str(error)), len(str(error)) + _OVERHEAD_BYTES)
-    return _Outcome(value, None, n_bytes + _OVERHEAD_BYTES)
+        with boundary(InvestigationError, f"introspection.{method}"):
+            value = compute()
+            n_bytes = check_size(value)
+    except CapabilityError as refusal:
+        value, error = None, (refusal.kind, str(refusal))
+    seconds = time.perf_counter() - started
+    size = n_bytes + _OVERHEAD_BYTES
+    return _Outcome(value=value, error=error, n_bytes=size, compute_s=seconds)
 
 
 def check_size(value: object) -> int:
@@ -124,8 +129,6 @@ def check_size(value: object) -> int:
     """
     n_bytes = len(msgspec.json.encode(value))
     if n_bytes > MAX_ANSWER_BYTES:
-        problem = (
-            f"the answer has {n_bytes} bytes, at most {MAX_ANSWER_BYTES} are given: ask for less"
-        )
-        raise CapabilityError("ValueError", problem)
+        problem = f"the answer has {n_bytes} bytes, at most {MAX_ANSWER_BYTES} are given"
+        raise CapabilityError("ValueError", f"{problem}: ask for less")
     return n_bytes

@@ -3,7 +3,7 @@
 from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.describe import explanation, summary
 from engine.introspection.layers import Layer, layers_of
-from engine.introspection.names import matching, pattern_of, unknown_name
+from engine.introspection.names import check_count, matching, pattern_of, unknown_name
 
 _MAX_LISTED = 40
 
@@ -72,11 +72,13 @@ class Architecture:
             "children": list(layer.children)[:_MAX_LISTED],
         }
 
-    def get_layer_info(self, layer_name: str | list[str]) -> dict[str, object] | list[object]:
+    def get_layer_info(
+        self, layer_name: str | list[str]
+    ) -> dict[str, object] | list[dict[str, object]]:
         """Return the numbers of a layer: parameters, their shapes, number of weights.
 
         Args:
-            layer_name: name of a layer, or a list of names.
+            layer_name: name of a layer, or a list of at most 40 names.
 
         Returns:
             dict with name, kind, n_parameters (number of weights), n_children and parameters
@@ -87,6 +89,7 @@ class Architecture:
         """
         if isinstance(layer_name, str):
             return self._info(self._layer(layer_name))
+        check_count(layer_name, most=_MAX_LISTED)
         return [self._info(self._layer(name)) for name in layer_name]
 
     def find_similar_layers(self, layer_name: str, top_k: int = 5) -> list[dict[str, object]]:

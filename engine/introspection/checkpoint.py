@@ -4,7 +4,6 @@ Nothing of the weights is held: values are read in blocks when a question needs 
 """
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -12,28 +11,50 @@ from typing import cast
 import msgspec
 
 from engine.errors import NotReadyError
+from engine.introspection.encodings import Encoding, Plain, n_values
 from engine.introspection.names import in_model_order
-from engine.introspection.safetensors import Floats, Tensor, float_blocks, read_header
+from engine.introspection.quantised import encodings_of, scheme_of
+from engine.introspection.safetensors import Floats, Tensor, read_header
 
 _REMEDY = "Fetch the checkpoint again, or name another directory with --checkpoint."
 _INDEX = "model.safetensors.index.json"
+_WHOLE = "model.safetensors"
+_EMBEDDINGS = ("embed_tokens.weight", "wte.weight")
+_HEAD = "lm_head.weight"
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """One parameter of the model, under the name that torch gives it."""
 
     name: str
-    shape: tuple[int, ...]
-    dtype: str
-    """Torch's name of the stored type, e.g. "bfloat16"."""
-    tensor: Tensor
+    encoding: Encoding
     shared_with: str | None = None
     """Name of the parameter whose values this one uses (tied embeddings)."""
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in torch: (outputs, inputs) of a linear layer."""
+        return self.encoding.shape
+
+    @property
+    def dtype(self) -> str:
+        """Torch's name of the stored type, e.g. "bfloat16"."""
+        return self.encoding.dtype
+
+    @property
+    def is_dequantised(self) -> bool:
+        """True if the values are computed from fewer bits and scales."""
+        return not isinstance(self.encoding, Plain)
+
+    @property
     def n_values(self) -> int:
         """Number of weights."""
-        return math.prod(self.shape)
+        return n_values(self.encoding)
+
+    @property
+    def owner(self) -> str:
+        """Name of the parameter that stores the values: its own, if they are not shared."""
+        return self.shared_with or self.name
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +74,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def blocks(self, name: str) -> Iterator[Floats]:
         """Yield the values of parameter `name` as flat float32 arrays, row-major, bounded."""
-        return float_blocks(self.parameters[name].tensor)
+        return self.parameters[name].encoding.blocks()
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
@@ -90,7 +111,8 @@ def _read_object(path: Path) -> dict[str, object]:
 def _read_tensors(root: Path) -> dict[str, Tensor]:
     if (root / _INDEX).is_file():
         return _read_shards(root)
-    files = sorted(root.glob("*.safetensors"))
+    whole = root / _WHOLE
+    files = [whole] if whole.is_file() else sorted(root.glob("*.safetensors"))
     if not files:
         raise NotReadyError(f"There is no safetensors file in {root}. {_REMEDY}")
     return {name: tensor for file in files for name, tensor in read_header(file).items()}
@@ -115,8 +137,8 @@ def _parameters(
     tensors: Mapping[str, Tensor], config: Mapping[str, object]
 ) -> dict[str, Parameter]:
     found = {
-        name: Parameter(name=name, shape=tensor.shape, dtype=tensor.dtype, tensor=tensor)
-        for name, tensor in tensors.items()
+        name: Parameter(name=name, encoding=encoding)
+        for name, encoding in encodings_of(tensors, scheme_of(config)).items()
     }
     found |= _tied(found, config)
     return {name: found[name] for name in in_model_order(found)}
@@ -124,11 +146,12 @@ def _parameters(
 
 def _tied(found: Mapping[str, Parameter], config: Mapping[str, object]) -> dict[str, Parameter]:
     """Return the output head that uses the values of the input embedding, if there is one."""
-    source = found.get("model.embed_tokens.weight")
-    if source is None or "lm_head.weight" in found or not config.get("tie_word_embeddings"):
+    is_tied = bool(config.get("tie_word_embeddings", True))
+    embeddings = [each for name, each in found.items() if name.endswith(_EMBEDDINGS)]
+    if not is_tied or _HEAD in found or len(embeddings) != 1:
         return {}
-    name = "lm_head.weight"
-    return {name: msgspec.structs.replace(source, name=name, shared_with=source.name)}
+    source = embeddings[0]
+    return {_HEAD: msgspec.structs.replace(source, name=_HEAD, shared_with=source.name)}
 
 
 def _fingerprint(config: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:

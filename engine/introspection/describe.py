@@ -2,6 +2,7 @@
 
 from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.layers import Layer
+from engine.introspection.quantised import scheme_of
 
 _FROM_CONFIG = {
     "n_layers": ("num_hidden_layers", "n_layer"),
@@ -28,8 +29,8 @@ def summary(checkpoint: Checkpoint) -> dict[str, object]:
         "tied_embeddings": any(each.shared_with for each in checkpoint.parameters.values()),
         "dtype": _dtype(checkpoint),
     }
-    quantization = config.get("quantization_config")
-    return {**figures, "quantization": _method(quantization)} if quantization else figures
+    scheme = scheme_of(config)
+    return {**figures, "quantization": scheme.label} if scheme else figures
 
 
 def explanation(layer: Layer, checkpoint: Checkpoint) -> str:
@@ -77,11 +78,3 @@ def _dtype(checkpoint: Checkpoint) -> str:
     for each in checkpoint.parameters.values():
         counts[each.dtype] = counts.get(each.dtype, 0) + each.n_values
     return max(counts, key=lambda dtype: counts[dtype])
-
-
-def _method(quantization: object) -> str:
-    if not isinstance(quantization, dict):
-        return str(quantization)
-    found: dict[str, object] = {str(key): value for key, value in quantization.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    bits = found.get("bits") or found.get("w_bit")
-    return f"{found.get('quant_method', 'unknown')}" + (f" {bits}-bit" if bits else "")

@@ -47,6 +47,17 @@ def matching(names: Iterable[str], pattern: str) -> list[str]:
     return [name for name in names if fnmatchcase(name.lower(), literal)]
 
 
+def check_count(names: Sequence[str], *, most: int) -> None:
+    """Refuse a list with more than `most` names.
+
+    Raises:
+        CapabilityError: the list is too long.
+    """
+    if len(names) > most:
+        problem = f"{len(names)} names were given, at most {most} are answered at once"
+        raise CapabilityError("ValueError", problem)
+
+
 def unknown_name(
     what: str, name: str, *, known: Sequence[str], see: str, instead: str | None = None
 ) -> CapabilityError:

@@ -134,15 +134,35 @@ def _check(path: Path, *, name: str, entry: _Entry, n_data_bytes: int) -> None:
         )
 
 
-def read_raw(tensor: Tensor, *, first: int, count: int) -> npt.NDArray[np.generic]:
-    """Return `count` stored values from value `first` on, as stored (bfloat16 as uint16)."""
+def read_floats(tensor: Tensor) -> Floats:
+    """Return the whole of a small tensor as float32, in its shape."""
+    raw = _read(tensor, first=0, count=tensor.n_values)
+    return _as_float32(raw, tensor.stored).reshape(tensor.shape)
+
+
+def read_integers(tensor: Tensor) -> npt.NDArray[np.uint32]:
+    """Return the whole of a tensor of packed 32-bit words, in its shape."""
+    raw = _read(tensor, first=0, count=tensor.n_values)
+    return raw.view(np.uint32).reshape(tensor.shape)
+
+
+def float_blocks(tensor: Tensor, *, block_values: int = BLOCK_VALUES) -> Iterator[Floats]:
+    """Yield the values in storage order (row-major), flat float32 arrays of bounded size."""
+    for first in range(0, tensor.n_values, block_values):
+        count = min(block_values, tensor.n_values - first)
+        yield _as_float32(_read(tensor, first=first, count=count), tensor.stored)
+
+
+def _read(tensor: Tensor, *, first: int, count: int) -> npt.NDArray[np.generic]:
     item = np.dtype(_STORED_AS[tensor.stored][1])
-    return np.fromfile(
-        tensor.path, dtype=item, count=count, offset=tensor.offset + first * item.itemsize
-    )
+    offset = tensor.offset + first * item.itemsize
+    raw = np.fromfile(tensor.path, dtype=item, count=count, offset=offset)
+    if raw.size != count:
+        raise OSError(f"{tensor.path} became shorter while it was in use")
+    return raw
 
 
-def as_float32(raw: npt.NDArray[np.generic], stored: str) -> Floats:
+def _as_float32(raw: npt.NDArray[np.generic], stored: str) -> Floats:
     """Return stored values as float32."""
     if stored == "BF16":
         return (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
@@ -151,13 +171,6 @@ def as_float32(raw: npt.NDArray[np.generic], stored: str) -> Floats:
     if stored == "F8_E5M2":
         return _float8(exponent_bits=5, has_infinity=True)[raw.astype(np.uint8)]
     return raw.astype(np.float32)
-
-
-def float_blocks(tensor: Tensor, *, block_values: int = BLOCK_VALUES) -> Iterator[Floats]:
-    """Yield the values in storage order (row-major), flat float32 arrays of bounded size."""
-    for first in range(0, tensor.n_values, block_values):
-        count = min(block_values, tensor.n_values - first)
-        yield as_float32(read_raw(tensor, first=first, count=count), tensor.stored)
 
 
 def _float8(*, exponent_bits: int, has_infinity: bool) -> Floats:

@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.introspection.checkpoint import Checkpoint, Parameter
 from engine.introspection.layers import layers_of
-from engine.introspection.names import matching, pattern_of, unknown_name
+from engine.introspection.names import check_count, matching, pattern_of, unknown_name
 from engine.introspection.statistics import Moments, difference, moments, rounded, sample
 
 _MAX_LISTED = 40
@@ -22,6 +22,7 @@ class Weights:
         """Answer about `checkpoint`."""
         self._checkpoint = checkpoint
         self._layers = layers_of(checkpoint.parameters)
+        self._known: dict[str, Moments] = {}
 
     def list_parameters(self, filter_pattern: str | None = None) -> dict[str, object]:
         """List your parameters: grouped, or by name if a filter is given.
@@ -52,7 +53,7 @@ class Weights:
         """Return the parameters of a layer with their shapes.
 
         Args:
-            layer_name: name of a layer, such as 'model.layers.0.mlp', or a list of names.
+            layer_name: name of a layer, such as 'model.layers.0.mlp', or a list of at most 40.
 
         Returns:
             dict of parameter name -> shape.
@@ -61,6 +62,7 @@ class Weights:
             print(weights.get_layer_parameters("model.layers.0.mlp"))
         """
         layers = [layer_name] if isinstance(layer_name, str) else layer_name
+        check_count(layers, most=_MAX_LISTED)
         names = [name for layer in layers for name in self._parameters_of(layer)]
         return {name: list(self._checkpoint.parameters[name].shape) for name in names}
 
@@ -74,7 +76,9 @@ class Weights:
 
         Returns:
             dict with name, shape, dtype, n_values, mean, std, min, max, abs_mean (mean of the
-            absolute values), l2_norm and zero_fraction (0 to 1). A list of names gives a list
+            absolute values), l2_norm and zero_fraction (0 to 1). Two more keys if they apply:
+            is_dequantised (the weights are quantised, and the numbers are those of the values
+            computed from them) and n_not_finite (values left out). A list of names gives a list
             of dicts.
 
         Example:
@@ -82,7 +86,8 @@ class Weights:
         """
         if isinstance(parameter_name, str):
             return self._statistics(self._parameter(parameter_name))
-        found = [self._parameter(name) for name in parameter_name[:_MAX_LISTED]]
+        check_count(parameter_name, most=_MAX_LISTED)
+        found = [self._parameter(name) for name in parameter_name]
         return [self._statistics(each) for each in found]
 
     def compare_parameters(
@@ -150,7 +155,7 @@ class Weights:
         found = [
             self._likeness(values, other)
             for other in self._checkpoint.parameters.values()
-            if other.shape == wanted.shape and other.tensor is not wanted.tensor
+            if other.shape == wanted.shape and other.owner != wanted.owner
         ]
         found.sort(key=lambda each: -float(str(each["similarity"])))
         return found[: max(1, min(top_k, _MAX_LISTED))]
@@ -186,7 +191,9 @@ class Weights:
         }
 
     def _moments(self, parameter: Parameter) -> Moments:
-        return moments(self._checkpoint.blocks(parameter.name))
+        if parameter.owner not in self._known:
+            self._known[parameter.owner] = moments(self._checkpoint.blocks(parameter.owner))
+        return self._known[parameter.owner]
 
     def _statistics(self, parameter: Parameter) -> dict[str, object]:
         found = self._moments(parameter)
@@ -204,7 +211,11 @@ class Weights:
             "l2_norm": rounded(found.l2_norm),
             "zero_fraction": rounded(found.n_zeros / n_finite),
         }
-        return statistics | ({"n_not_finite": found.n_not_finite} if found.n_not_finite else {})
+        if parameter.is_dequantised:
+            statistics["is_dequantised"] = True
+        if found.n_not_finite:
+            statistics["n_not_finite"] = found.n_not_finite
+        return statistics
 
     def _difference(self, first: Parameter, second: Parameter) -> dict[str, object]:
         if first.shape != second.shape:
