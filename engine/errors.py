@@ -1,21 +1,21 @@
 """The error vocabulary, and the one place where foreign exceptions are classified.
 
     EngineError
-    |-- UsageError           the caller's mistake; names the field, the value and the remedy   exit 2
-    |-- NotReadyError        the machine or an endpoint is not ready; names the remedy         exit 3
+    |-- UsageError           the caller's mistake; names the field, the value and the remedy  exit 2
+    |-- NotReadyError        the machine or an endpoint is not ready; names the remedy        exit 3
     |-- CapabilityError      an introspection call that cannot be answered; shown to the model
     |-- InvestigationError   ends one investigation, is recorded, never stops its siblings
     |   |-- ChatError        the endpoint did not give a completion
     |   |   `-- ContextOverflowError   the conversation no longer fits the model's window
     |   `-- SandboxError     the host side of the sandbox failed
-    `-- RunError             ends the run                                                      exit 1
+    `-- RunError             ends the run                                                     exit 1
         `-- JournalError     an event could not be made durable
 
 Model-written code that raises, loops or exhausts memory is a value (`Execution`), not an error.
 A reached limit is a `StopReason`, not an error. A bug is an assertion.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -82,7 +82,7 @@ class JournalError(RunError):
 
 
 @contextmanager
-def boundary(error_type: type[EngineError], what: str) -> Iterator[None]:
+def boundary(error_type: type[EngineError], what: str) -> Generator[None]:
     """Turn any foreign exception raised inside into `error_type`, saying `what` was being done.
 
     An `EngineError` passes through untouched; so does everything that is not an `Exception`

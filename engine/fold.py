@@ -43,9 +43,7 @@ class _Draft:
     """Last observation, until it is known whether it was sent by itself or opens a prompt."""
     messages: list[Message] = field(default_factory=list[Message])
     turns: list[Turn] = field(default_factory=list[Turn])
-    experiments: dict[str, StopReason | None] = field(
-        default_factory=dict[str, StopReason | None]
-    )
+    experiments: dict[str, StopReason | None] = field(default_factory=dict[str, StopReason | None])
 
     def take(
         self,

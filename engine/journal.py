@@ -10,7 +10,7 @@ import asyncio
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -109,7 +109,7 @@ class Journal:
 
 
 @contextmanager
-def open_journal(path: Path) -> Iterator[Journal]:
+def open_journal(path: Path) -> Generator[Journal]:
     """Open `path` for appending, locked against a second writer; all is durable on leaving.
 
     Raises:

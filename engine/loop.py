@@ -196,7 +196,7 @@ class _Course:
         executions: tuple[Execution, ...],
         used: int | None,
     ) -> str | None:
-        """Return the text that answers the reply; `used` None: no turn of the experiment is left."""
+        """Return the text that answers the reply; `used` None: no turn is left."""
         due = reminder(self._phase, used=used, limit=experiment.max_turns) if used else None
         notes = [due] if due else []
         if executions:

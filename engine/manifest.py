@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import RunError, UsageError

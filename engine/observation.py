@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Sequence
+from typing import cast
 
 from engine.phase import Phase
 from engine.prompts import render
@@ -64,15 +65,24 @@ def _short_literal(output: str) -> str | None:
 
 
 def _short_collection(value: object) -> str | None:
-    match value:
-        case list() if len(value) > _SHOWN_ITEMS:  # pyright: ignore[reportUnknownArgumentType]
-            items: list[object] = value
-            first = ", ".join(map(repr, items[:_SHOWN_ITEMS]))
-            last = ", ".join(map(repr, items[-_LAST_ITEMS:]))
-            return f"[{first}, [... {len(items)} items in all ...], {last}]"
-        case dict() if len(value) > _SHOWN_ITEMS:  # pyright: ignore[reportUnknownArgumentType]
-            pairs: list[tuple[object, object]] = list(value.items())
-            shown = ", ".join(f"{key!r}: {item!r}" for key, item in pairs[:_SHOWN_ITEMS])
-            return f"{{{shown}, [... {len(pairs)} items in all ...]}}"
-        case _:
-            return None
+    if isinstance(value, list):
+        return _short_list(cast("list[object]", value))
+    if isinstance(value, dict):
+        return _short_dict(cast("dict[object, object]", value))
+    return None
+
+
+def _short_list(items: list[object]) -> str | None:
+    if len(items) <= _SHOWN_ITEMS:
+        return None
+    first = ", ".join(map(repr, items[:_SHOWN_ITEMS]))
+    last = ", ".join(map(repr, items[-_LAST_ITEMS:]))
+    return f"[{first}, [... {len(items)} items in all ...], {last}]"
+
+
+def _short_dict(pairs: dict[object, object]) -> str | None:
+    if len(pairs) <= _SHOWN_ITEMS:
+        return None
+    first = list(pairs.items())[:_SHOWN_ITEMS]
+    shown = ", ".join(f"{key!r}: {item!r}" for key, item in first)
+    return f"{{{shown}, [... {len(pairs)} items in all ...]}}"

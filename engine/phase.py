@@ -26,7 +26,7 @@ class ReplyRules(_Value):
     done_signal: str = "EXPERIMENT_COMPLETE"
     """Printed by executed code, it ends the experiment."""
     done_phrases: tuple[str, ...] = ()
-    """A line of the reply that consists of one of these (case and closing mark aside) ends it too."""
+    """A line of the reply that is one of these, marks and case aside, ends it too."""
     question_marks: tuple[str, ...] = ("?",)
     """A reply without code whose last 200 characters hold one of these is nudged, not ended."""
 

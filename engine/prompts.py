@@ -11,7 +11,7 @@ _JINJA = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    autoescape=False,  # noqa: S701 - plain text for a model, never HTML
+    autoescape=False,
 )
 
 

@@ -22,10 +22,16 @@ DONE, FAILED, USAGE, NOT_READY, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 _COMMANDS = {
     "run": ("engine.cli.run:run", "Run phases with one model."),
-    "compare": ("engine.cli.compare:compare", "Run phases with several models at once and compare them."),
+    "compare": (
+        "engine.cli.compare:compare",
+        "Run phases with several models at once and compare them.",
+    ),
     "report": ("engine.cli.report:report", "Show what a run found."),
     "phases": ("engine.cli.phases:phases", "List the experimental conditions."),
-    "doctor": ("engine.cli.doctor:doctor", "Say what the bare command would do here, and whether it is ready."),
+    "doctor": (
+        "engine.cli.doctor:doctor",
+        "Say what the bare command would do here, and whether it is ready.",
+    ),
 }
 
 _HELP = """Multi-turn investigations by open-weight language models, compared fairly.
@@ -72,7 +78,7 @@ def _app(arguments: Sequence[str]) -> App:
 
 def main_job(*, options: Options | None = None) -> int:
     """Run the comparison phase with two models at once."""
-    from engine.cli.compare import compare  # noqa: PLC0415 - keeps --help fast
+    from engine.cli.compare import compare
 
     return compare(options=options or Options())
 

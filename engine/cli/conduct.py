@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from engine.cli.console import say
 from engine.cli.directory import default_directory, new_directory
 from engine.cli.display import Watched, display
 from engine.cli.knowledge import Knowledge, open_knowledge
+from engine.cli.options import minimum_tier
 from engine.cli.progress import Progress
 from engine.cli.record import manifest_of
 from engine.cli.report import show
@@ -26,7 +27,7 @@ from engine.manifest import Manifest, write_manifest
 from engine.report.files import write_files
 from engine.report.run import Run, read_run
 from engine.runner import conduct
-from engine.sandbox import Limits, Sandbox, Tier
+from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
 from engine.settings import read_key, read_settings
 from engine.transcript import Investigation
@@ -121,9 +122,10 @@ async def conduct_study(study: Study, out: Path) -> Run:
 @asynccontextmanager
 async def _made_ready(study: Study, directory: Path) -> AsyncGenerator[_Ready]:
     limits = Limits()
-    minimum = Tier.CONTAINED_ONLY if study.options.allow_contained_only else Tier.SEALED
     async with AsyncExitStack() as stack:
-        sandbox = await stack.enter_async_context(open_sandbox(limits, minimum=minimum))
+        sandbox = await stack.enter_async_context(
+            open_sandbox(limits, minimum=minimum_tier(study.options))
+        )
         endpoints = await stack.enter_async_context(study.serving.open(directory / "servers"))
         knowledge = open_knowledge(endpoints, study.phases)
         backends = {
@@ -147,7 +149,7 @@ async def _made_ready(study: Study, directory: Path) -> AsyncGenerator[_Ready]:
         )
 
 
-def _backend(endpoint: Endpoint):
+def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[ChatBackend]:
     return open_backend(endpoint, key=read_key(endpoint.key_variable))
 
 

@@ -25,7 +25,7 @@ def emit_json(value: object) -> None:
 
 def emit_table(table: "Table") -> None:
     """Write a table to stdout: coloured and fitted in a terminal, plain and wide in a pipe."""
-    from rich.console import Console  # noqa: PLC0415 - rich costs start-up time
+    from rich.console import Console
 
     is_terminal = sys.stdout.isatty()
     Console(file=sys.stdout, width=None if is_terminal else _PIPE_WIDTH).print(table)

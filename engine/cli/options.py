@@ -1,13 +1,14 @@
 """The flags that all commands which run investigations share."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-Quantization = Literal["4bit", "8bit", "fp16"]
+from engine.sandbox import Tier
+
 Display = Literal["auto", "rich", "plain", "log", "none"]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Repeatable = Parameter(negative="", consume_multiple=False)
@@ -42,3 +43,8 @@ class Options:
     """Run even where the sandbox can contain model code but not keep secrets from it."""
     config: Path | None = None
     """TOML file with values for these flags."""
+
+
+def minimum_tier(options: Options) -> Tier:
+    """Return the weakest sandbox that a run with these flags accepts."""
+    return Tier.CONTAINED_ONLY if options.allow_contained_only else Tier.SEALED

@@ -45,7 +45,7 @@ def _git(*arguments: str) -> str | None:
         return None
     command = ["git", "-C", str(_ROOT), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

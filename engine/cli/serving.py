@@ -7,14 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
+from servers.embedded.launcher import serve
+from servers.embedded.model import EmbeddedModel, tiny_models
 
 from engine.chat.discovery import resolve
 from engine.cli.options import Options
 from engine.endpoint import Endpoint, check_distinct, parse_endpoint
 from engine.errors import UsageError
 from engine.settings import read_key
-from servers.embedded.launcher import serve
-from servers.embedded.model import EmbeddedModel, tiny_models
 
 N_SLOTS = 32
 """Requests that one embedded server works on at once; the rest queue in the server."""
@@ -53,8 +53,7 @@ def _given(options: Options, wanted: Sequence[str]) -> Serving:
         _pick(name, tuple(named), "--checkpoint")
     models = tuple(_pick(name, tuple(named), "--model") for name in wanted) or tuple(named)
     endpoints = [
-        msgspec.structs.replace(named[model], checkpoint=checkpoints.get(model))
-        for model in models
+        msgspec.structs.replace(named[model], checkpoint=checkpoints.get(model)) for model in models
     ]
     reason = "using the endpoints given: " + ", ".join(
         f"{endpoint.model} at {endpoint.url}" for endpoint in endpoints
@@ -75,7 +74,7 @@ def _embedded(options: Options, wanted: Sequence[str]) -> Serving:
     chosen: list[EmbeddedModel] = [known[model] for model in models]
     reason = (
         "no --endpoint given: starting llama.cpp servers on this machine for the tiny models that "
-        f"ship with the project ({', '.join(models)}). They are toys that show how everything works."
+        f"ship with the project ({', '.join(models)}). They are toys that show how it all works."
     )
 
     def opened(log_dir: Path) -> Opened:

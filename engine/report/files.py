@@ -1,4 +1,4 @@
-"""The JSON files of a run directory. All are derived from manifest and journal, and may be rewritten."""
+"""The JSON files of a run directory, all derived from its manifest and journal."""
 
 from typing import Any
 

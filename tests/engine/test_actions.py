@@ -19,7 +19,9 @@ def test_several_blocks_are_run_in_order() -> None:
     assert parse(text, "stop", RULES) == RunCode(("a = 1\n", "print(a)\n"))
 
 
-@pytest.mark.parametrize("tag", ["python", "Python", "py", "python3", "", "python title=x", "{.python}"])
+@pytest.mark.parametrize(
+    "tag", ["python", "Python", "py", "python3", "", "python title=x", "{.python}"]
+)
 def test_python_tags_are_recognised(tag: str) -> None:
     assert code_blocks(f"```{tag}\nx = 1\n```") == ("x = 1\n",)
 
@@ -84,7 +86,9 @@ def test_any_text_has_an_action(text: str) -> None:
     parse(text, "stop", RULES)
 
 
-@given(st.text(alphabet=st.characters(blacklist_characters="`~\r", blacklist_categories=["Cs", "Cc"])))
+@given(
+    st.text(alphabet=st.characters(blacklist_characters="`~\r", blacklist_categories=["Cs", "Cc"]))
+)
 def test_a_fenced_line_comes_back_as_it_was(line: str) -> None:
     blocks = code_blocks(f"```python\n{line}\n```")
     assert blocks == ((line + "\n",) if line.strip() else ())

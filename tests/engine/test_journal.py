@@ -60,7 +60,9 @@ async def test_a_cancelled_waiter_does_not_disturb_the_others(tmp_path: Path) ->
 async def test_events_keep_their_kind_and_fields(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     events = [
-        InvestigationEnded(time=1.5, investigation="a", stop_reason=StopReason.SERVER_LOST, detail="x"),
+        InvestigationEnded(
+            time=1.5, investigation="a", stop_reason=StopReason.SERVER_LOST, detail="x"
+        ),
         RunEnded(time=2.0, is_interrupted=True),
     ]
     with open_journal(path) as journal:
@@ -69,7 +71,9 @@ async def test_events_keep_their_kind_and_fields(tmp_path: Path) -> None:
     assert list(read_events(path)) == events
 
 
-async def test_a_torn_last_line_is_passed_over_and_cut_off_by_the_next_writer(tmp_path: Path) -> None:
+async def test_a_torn_last_line_is_passed_over_and_cut_off_by_the_next_writer(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "events.jsonl"
     with open_journal(path) as journal:
         journal.append(an_event(1))
