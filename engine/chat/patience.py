@@ -49,6 +49,7 @@ def policy(patience: Patience, *, sleep: Sleep, notice: Notice) -> tenacity.Asyn
         stop=is_over,
         wait=pause_s,
         before_sleep=tell,
+        retry_error_callback=_give_up,
         reraise=True,
     )
 
@@ -62,6 +63,17 @@ def _error_of(state: tenacity.RetryCallState) -> ChatError:
     error = state.outcome.exception()
     assert isinstance(error, ChatError)
     return error
+
+
+def _give_up(state: tenacity.RetryCallState) -> None:
+    error = _error_of(state)
+    times = "once" if state.attempt_number == 1 else f"{state.attempt_number} times"
+    raise ChatError(
+        f"{error} (asked {times})",
+        status=error.status,
+        is_transient=True,
+        retry_after_s=error.retry_after_s,
+    ) from error
 
 
 def _pause_s(patience: Patience, error: ChatError, attempt: int) -> float:

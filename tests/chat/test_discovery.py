@@ -1,0 +1,213 @@
+"""What an endpoint serves, and every way in which asking it can fail."""
+
+import asyncio
+import ssl
+import subprocess
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from engine.chat.discovery import resolve
+from engine.endpoint import Endpoint
+from engine.errors import NotReadyError, UsageError
+from tests.chat.asking import KEY, make_endpoint
+from tests.faults.server import FaultyServer, serving
+
+LLAMA_CPP = {"data": [{"id": "/m/a.gguf", "aliases": ["served-model"], "meta": {"n_ctx": 512}}]}
+OLD_LLAMA_CPP = {"data": [{"id": "served-model", "meta": {"n_ctx_train": 4096}}]}
+OPEN_ROUTER = {"data": [{"id": "served-model", "context_length": 32_000}]}
+BARE = {"data": [{"id": "served-model"}]}
+
+DEADLINE_S = 30.0
+Connected = Callable[[StreamReader, StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def answering(models: web.Response) -> AsyncGenerator[str]:
+    """Serve one fixed answer to GET /v1/models, and llama.cpp's /props."""
+
+    async def list_models(_request: web.Request) -> web.StreamResponse:
+        return models
+
+    async def props(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"default_generation_settings": {"n_ctx": 768}})
+
+    app = web.Application()
+    app.router.add_get("/v1/models", list_models)
+    app.router.add_get("/props", props)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def listening(
+    connected: Connected, *, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[str]:
+    """Listen on a free port with something that is no HTTP server."""
+    open_writers: set[StreamWriter] = set()
+    closed = asyncio.Event()
+
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        open_writers.add(writer)
+        await connected(reader, writer)
+        writer.close()
+        open_writers.discard(writer)
+        closed.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    async with server, asyncio.timeout(DEADLINE_S):
+        host, port = server.sockets[0].getsockname()
+        yield f"{host}:{port}"
+        if open_writers:
+            await closed.wait()
+
+
+async def _silent(reader: StreamReader, _writer: StreamWriter) -> None:
+    await reader.read()
+
+
+async def _greeting(_reader: StreamReader, writer: StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server context with a certificate that nobody signed."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    _make_certificate(certificate, key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _make_certificate(certificate: Path, key: Path) -> None:
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    argv = [*command.split(), "-keyout", str(key), "-out", str(certificate)]
+    try:
+        subprocess.run(argv, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("needs the openssl program")
+
+
+async def test_the_window_of_vllm_is_taken_over() -> None:
+    async with serving(server=FaultyServer(window_tokens=2048)) as server:
+        found = await resolve(make_endpoint(server.url), key=None)
+    assert found == Endpoint(
+        model="small", url=server.url, served_model="served-model", max_model_len=2048
+    )
+
+
+@pytest.mark.parametrize(
+    ("listed", "window"),
+    [(LLAMA_CPP, 512), (OLD_LLAMA_CPP, 768), (OPEN_ROUTER, 32_000), (BARE, None)],
+)
+async def test_each_kind_of_server_states_its_window_elsewhere(
+    listed: object, window: int | None
+) -> None:
+    async with answering(web.json_response(listed)) as url:
+        assert (await resolve(make_endpoint(url), key=None)).max_model_len == window
+
+
+async def test_a_model_that_is_not_served_gets_what_is_and_the_nearest() -> None:
+    async with serving(server=FaultyServer(served=("tiny-0.6m", "tiny-2m"))) as server:
+        with pytest.raises(UsageError, match="does not serve 'tiny-2'") as caught:
+            await resolve(make_endpoint(server.url, served_model="tiny-2"), key=None)
+    assert "It serves: tiny-0.6m, tiny-2m. Did you mean 'tiny-2m'?" in str(caught.value)
+    assert f"--endpoint small={server.url}#tiny-2m" in str(caught.value)
+
+
+async def test_a_server_that_serves_nothing_is_said_to() -> None:
+    async with serving(server=FaultyServer(served=())) as server:
+        with pytest.raises(UsageError, match="It serves: nothing"):
+            await resolve(make_endpoint(server.url), key=None)
+
+
+async def test_a_long_list_of_models_is_cut() -> None:
+    served = tuple(f"m{place}" for place in range(300))
+    async with serving(server=FaultyServer(served=served)) as server:
+        with pytest.raises(UsageError, match="and 292 more"):
+            await resolve(make_endpoint(server.url), key=None)
+
+
+async def test_a_refused_key_names_its_variable() -> None:
+    async with serving(server=FaultyServer(key="another")) as server:
+        with pytest.raises(NotReadyError, match="key in OPENAI_API_KEY is refused") as caught:
+            await resolve(make_endpoint(server.url), key=KEY)
+    assert KEY not in str(caught.value)
+
+
+async def test_a_missing_key_names_its_variable() -> None:
+    async with serving(server=FaultyServer(key="another")) as server:
+        with pytest.raises(NotReadyError, match="OPENAI_API_KEY is not set"):
+            await resolve(make_endpoint(server.url), key=None)
+
+
+async def test_a_server_that_is_down_is_asked_for() -> None:
+    with pytest.raises(NotReadyError, match="Is the server started") as caught:
+        await resolve(make_endpoint("http://127.0.0.1:1/v1"), key=None)
+    assert "GET http://127.0.0.1:1/v1/models failed" in str(caught.value)
+
+
+async def test_a_server_that_does_not_answer_ends_the_wait() -> None:
+    async with listening(_silent) as address:
+        with pytest.raises(NotReadyError, match=r"not answered within 0\.2 s"):
+            await resolve(make_endpoint(f"http://{address}/v1"), key=None, within_s=0.2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.Response(text="<html><title>Welcome</title></html>", content_type="text/html"),
+        web.Response(status=404, text='{"detail":"Not Found"}'),
+        web.Response(text='{"object":"list"}'),
+        web.Response(text="[1, 2]"),
+        web.Response(text=""),
+        web.Response(status=302, headers={"Location": "/login"}),
+    ],
+    ids=["html", "404", "no data", "a list", "nothing", "redirect"],
+)
+async def test_what_is_no_openai_server_is_said_to_be_none(answer: web.Response) -> None:
+    async with answering(answer) as url:
+        with pytest.raises(NotReadyError, match="no OpenAI-compatible server"):
+            await resolve(make_endpoint(url), key=None)
+
+
+async def test_a_server_that_is_loading_is_not_ready() -> None:
+    async with answering(web.Response(status=503, text='{"error":"Loading model"}')) as url:
+        with pytest.raises(NotReadyError, match="not ready; try again later"):
+            await resolve(make_endpoint(url), key=None)
+
+
+async def test_another_protocol_is_told_from_a_dead_port() -> None:
+    async with listening(_greeting) as address:
+        with pytest.raises(NotReadyError, match="does not answer as HTTP"):
+            await resolve(make_endpoint(f"http://{address}/v1"), key=None)
+
+
+async def test_https_to_a_plain_port_says_http() -> None:
+    async with serving() as server:
+        url = server.url.replace("http://", "https://")
+        with pytest.raises(NotReadyError, match=f"plain HTTP, write {server.url}"):
+            await resolve(make_endpoint(url), key=None)
+
+
+async def test_http_to_a_tls_port_says_https(tls: ssl.SSLContext) -> None:
+    async with listening(_greeting, tls=tls) as address:
+        with pytest.raises(NotReadyError, match=f"TLS, write https://{address}/v1"):
+            await resolve(make_endpoint(f"http://{address}/v1"), key=None)
+
+
+async def test_a_certificate_that_is_not_trusted_is_named(tls: ssl.SSLContext) -> None:
+    async with listening(_greeting, tls=tls) as address:
+        with pytest.raises(NotReadyError, match="certificate is not trusted"):
+            await resolve(make_endpoint(f"https://{address}/v1"), key=None)

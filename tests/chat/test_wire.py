@@ -1,0 +1,41 @@
+"""Bodies out and in, for any text."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.chat.wire import decode, encode
+from tests.chat.asking import make_request
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.lists(TEXT, min_size=1), TEXT)
+def test_a_body_is_json_with_the_messages_as_they_are(texts: list[str], model: str) -> None:
+    request = make_request(*texts)
+    body = json.loads(encode(request, served_model=model))
+    assert body["model"] == model
+    assert [message["content"] for message in body["messages"][1:]] == texts
+
+
+@given(TEXT, st.none() | st.integers(0, 10**9))
+def test_a_completion_is_read_back(text: str, n_tokens: int | None) -> None:
+    answer = {
+        "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": n_tokens, "prompt_tokens_details": None},
+    }
+    reply = decode(json.dumps(answer).encode())
+    assert (reply.text, reply.finish_reason) == (text, "stop")
+    assert reply.usage.prompt_tokens == (n_tokens or 0)
+
+
+@given(st.binary())
+def test_any_other_bytes_are_a_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        decode(body)
+
+
+def test_a_missing_finish_reason_is_unknown() -> None:
+    assert decode(b'{"choices":[{"message":{"content":"x"}}]}').finish_reason == "unknown"
