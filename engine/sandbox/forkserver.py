@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,13 @@ from engine.errors import SandboxError
 from engine.sandbox import printed
 from engine.sandbox.channel import Channel
 from engine.sandbox.protocol import Exited, Fork, Forked, FrameBuffer, FromZygote, Hello, pack
+
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",  # sets print in the same order in every run: namespaces can be revived
+    "OPENBLAS_NUM_THREADS": "1",  # a process that forks must have one thread
+    "OMP_NUM_THREADS": "1",
+}
+"""All that the zygote is told; its workers do not see even that."""
 
 _READ_BYTES = 1 << 16
 _START_S = 60.0
@@ -178,8 +185,10 @@ class ForkServer:
 
 
 @asynccontextmanager
-async def fork_server() -> AsyncIterator[ForkServer]:
+async def fork_server(without: Collection[str] = ()) -> AsyncGenerator[ForkServer]:
     """Start a zygote; leaving the context ends it and every worker.
+
+    Walls named in `without` are not put up.
 
     Raises:
         SandboxError: it could not be started.
@@ -187,10 +196,9 @@ async def fork_server() -> AsyncIterator[ForkServer]:
     host_end, zygote_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with zygote_end:
         child = await asyncio.create_subprocess_exec(
-            *_command(zygote_end.fileno()),
+            *_command(zygote_end.fileno(), without),
             pass_fds=[zygote_end.fileno()],
-            # Sets print in the same order in every run, so that a namespace can be revived exactly.
-            env={"PYTHONHASHSEED": "0"},
+            env=_ENVIRONMENT,
             cwd="/",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -220,10 +228,11 @@ async def _greeted(server: ForkServer, child: asyncio.subprocess.Process) -> Non
         raise SandboxError(f"the sandbox's zygote did not start: {tail.strip()}") from error
 
 
-def _command(control_fd: int) -> list[str]:
+def _command(control_fd: int, without: Collection[str]) -> list[str]:
     # -P -s -S and a passed environment do what -I would do, but -I also drops PYTHONHASHSEED.
-    script = Path(__file__).with_name("zygote.py")
-    return [sys.executable, "-P", "-s", "-S", str(script), str(control_fd), json.dumps(_paths())]
+    script = str(Path(__file__).with_name("zygote.py"))
+    options = [str(control_fd), json.dumps(_paths()), json.dumps(sorted(without))]
+    return [sys.executable, "-P", "-s", "-S", script, *options]
 
 
 def _paths() -> list[str]:

@@ -1,14 +1,13 @@
 """The sandbox of processes: what `engine.sandbox.Sandbox` promises, kept by zygote and workers."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from engine.errors import NotReadyError
 from engine.sandbox import Answer, Limits, Tier
 from engine.sandbox.forkserver import ForkServer, fork_server
+from engine.sandbox.walls import STRENGTH, tier_of
 from engine.sandbox.workspace import ProcessWorkspace
-
-_STRENGTH = (Tier.CONTAINED_ONLY, Tier.SEALED, Tier.SEALED_NS)
 
 
 class ProcessSandbox:
@@ -23,12 +22,12 @@ class ProcessSandbox:
     @property
     def tier(self) -> Tier:
         """Walls that the workspaces really have."""
-        return Tier.CONTAINED_ONLY
+        return tier_of(self.walls)
 
     @asynccontextmanager
     async def open(
         self, *, modules: Mapping[str, str], answer: Answer
-    ) -> AsyncIterator[ProcessWorkspace]:
+    ) -> AsyncGenerator[ProcessWorkspace]:
         """Open a workspace; see `engine.sandbox.Sandbox`."""
         workspace = ProcessWorkspace(
             fork=lambda: self._server.fork(
@@ -47,17 +46,17 @@ class ProcessSandbox:
 
 @asynccontextmanager
 async def open_sandbox(
-    limits: Limits, *, minimum: Tier = Tier.CONTAINED_ONLY
-) -> AsyncIterator[ProcessSandbox]:
+    limits: Limits, *, minimum: Tier = Tier.CONTAINED_ONLY, without: Collection[str] = ()
+) -> AsyncGenerator[ProcessSandbox]:
     """Start the sandbox of a run; leaving the context ends every process of it.
 
     Raises:
         NotReadyError: the walls to be had on this machine are below `minimum`.
         SandboxError: the zygote could not be started.
     """
-    async with fork_server() as server:
+    async with fork_server(without) as server:
         hello = server.hello.result()
         sandbox = ProcessSandbox(server, limits, hello.walls)
-        if _STRENGTH.index(sandbox.tier) < _STRENGTH.index(minimum):
+        if STRENGTH.index(sandbox.tier) < STRENGTH.index(minimum):
             raise NotReadyError(f"the sandbox is only {sandbox.tier}, {minimum} is asked for")
         yield sandbox

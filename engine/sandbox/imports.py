@@ -9,6 +9,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import linecache
+import os
 import sys
 import sysconfig
 import types
@@ -97,15 +98,16 @@ class NothingElse(importlib.abc.MetaPathFinder):
 
 def stdlib_sources() -> dict[str, str]:
     """Read the source of every pure-Python module of the standard library not yet imported."""
-    root = Path(sysconfig.get_path("stdlib"))
     sources: dict[str, str] = {}
-    for path in root.rglob("*.py"):
-        parts = path.relative_to(root).with_suffix("").parts
-        if parts[-1] == "__init__":
-            parts = parts[:-1]
-        name = ".".join(parts)
-        if _LEFT_OUT.isdisjoint(parts) and name not in sys.modules:
-            sources[name] = path.read_text("utf-8", "replace")
+    root = sysconfig.get_path("stdlib")
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT]
+        package = [part for part in folder[len(root) :].split(os.sep) if part]
+        for file in files:
+            stem, suffix = os.path.splitext(file)  # noqa: PTH122 - hundreds of files, at every start
+            name = ".".join([*package, stem]).removesuffix(".__init__")
+            if suffix == ".py" and stem not in _LEFT_OUT and name not in sys.modules:
+                sources[name] = Path(folder, file).read_text("utf-8", "replace")
     return sources
 
 

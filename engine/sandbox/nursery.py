@@ -7,14 +7,17 @@ import select
 import signal
 import socket
 from collections import deque
+from collections.abc import Collection
 from typing import NoReturn
 
 import msgspec
 
 from engine.sandbox import worker
+from engine.sandbox.ground import prepare
 from engine.sandbox.preload import preload, scrub
 from engine.sandbox.printed import Printed
 from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, Hello, pack
+from engine.sandbox.seal import CHANNEL_FD, Plan, seal
 
 _READ_BYTES = 1 << 16
 _N_FDS_PER_FORK = 2
@@ -66,9 +69,10 @@ class Control:
 class Nursery:
     """Forks workers and reports their ends."""
 
-    def __init__(self, control: Control) -> None:
-        """Answer the requests of `control`."""
+    def __init__(self, control: Control, plan: Plan) -> None:
+        """Answer the requests of `control`, seal workers by `plan`."""
         self._control = control
+        self._plan = plan
         self._serials: dict[int, int] = {}
 
     def serve(self) -> NoReturn:
@@ -91,7 +95,7 @@ class Nursery:
     def _fork(self, request: Fork, channel_fd: int, printed_fd: int) -> None:
         pid = os.fork()
         if pid == 0:
-            _become_worker(request, channel_fd, printed_fd)
+            _become_worker(request, self._plan, channel_fd, printed_fd)
         os.close(channel_fd)
         os.close(printed_fd)
         self._serials[pid] = request.serial
@@ -116,25 +120,34 @@ def _pidfds(pid: int) -> list[int]:
         return []
 
 
-def _become_worker(request: Fork, channel_fd: int, printed_fd: int) -> NoReturn:
+def _become_worker(request: Fork, plan: Plan, channel_fd: int, printed_fd: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        worker.mask_interrupts()
         printed = Printed(printed_fd, request.output_chars)
-        worker.main(channel_fd, printed)
+        seal(
+            plan,
+            serial=request.serial,
+            channel_fd=channel_fd,
+            memory_bytes=request.memory_bytes,
+        )
+        worker.main(CHANNEL_FD, printed)
     finally:
         os._exit(1)
 
 
-def serve(control_fd: int) -> None:
-    """Import, say hello, fork on request; return when the host is gone."""
-    preload()
-    scrub()
+def serve(control_fd: int, *, without: Collection[str]) -> None:
+    """Import, put up the walls, say hello, fork on request; return when the host is gone."""
     control = Control(control_fd)
+    preload()
+    ground = prepare(without)
+    scrub()
+    plan = ground.plan()
     gc.collect()
     gc.freeze()
-    control.send(Hello((), {}), [])
+    control.send(Hello(tuple(sorted(plan.walls)), ground.missing), [])
     try:
-        Nursery(control).serve()
+        Nursery(control, plan).serve()
     except EOFError:
         return

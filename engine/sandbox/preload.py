@@ -8,6 +8,8 @@ import sys
 import types
 from collections.abc import Callable
 
+from engine.sandbox.imports import SourceFinder, stdlib_sources
+
 _STDLIB = """
 abc argparse array ast asyncio base64 bdb binascii bisect builtins bz2 calendar cmath cmd code codecs
 collections.abc colorsys concurrent.futures configparser contextlib copy copyreg csv ctypes dataclasses
@@ -38,14 +40,17 @@ _PUBLIC_ROOT = "/python"
 
 def preload() -> None:
     """Import all of it; a module that this Python was built without is passed over."""
-    # OpenBLAS starts its threads when numpy is loaded; a forking process must have none.
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
     for name in f"{_STDLIB} {_EXTENSIONS} {_NUMPY}".split():
         try:
             importlib.import_module(name)
         except ImportError:
             continue
-    os.environ.clear()
+    sys.meta_path.append(SourceFinder(stdlib_sources(), file_name=_stdlib_file))
+    os.environ.clear()  # noqa: TID251 - wiped, not read
+
+
+def _stdlib_file(name: str) -> str:
+    return f"{_PUBLIC_ROOT}/{name.replace('.', '/')}.py"
 
 
 def scrub() -> None:

@@ -144,9 +144,13 @@ def _seed(seed: int | None) -> None:
     np.random.seed(entropy % 2**32)  # noqa: NPY002 - model code uses the legacy generator too
 
 
+def mask_interrupts() -> None:
+    """Let no interrupt through from now on, but while model code runs."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+
+
 def main(channel_fd: int, printed: Printed) -> NoReturn:
     """Run the worker to the end of its channel; never returns into the zygote's code."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
     status = 1
     try:
         worker = Worker(Wire(channel_fd), printed)

@@ -1,7 +1,7 @@
 """The program that forks workers: started fresh, told nothing, holding nothing but imports.
 
-Run as `python -P -s -S zygote.py FD PATHS`: FD is the control channel, PATHS (JSON) is where the
-engine, msgspec and numpy are found. One thread, so that every fork is clean. It ends with the
+Run as `python -P -s -S zygote.py FD PATHS WITHOUT`: FD is the control channel, PATHS (JSON) is where
+the engine, msgspec and numpy are found, WITHOUT (JSON) names walls that are not to be put up. One thread, so that every fork is clean. It ends with the
 control channel, and its workers end with it.
 """
 
@@ -16,7 +16,7 @@ def main() -> None:
     sys.path.extend(json.loads(sys.argv[2]))
     from engine.sandbox.nursery import serve
 
-    serve(control_fd)
+    serve(control_fd, without=frozenset(json.loads(sys.argv[3])))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""Kernel calls that Python does not offer, by ctypes. Linux only; each raises `OSError`."""
+
+import ctypes
+import os
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
+SECCOMP_MODE_FILTER = 2
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_REMOUNT = 32
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+_CAPABILITY_VERSION_3 = 0x20080522
+_LANDLOCK_RESTRICT_SELF = 446
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_CAPSET = {"x86_64": 126, "aarch64": 91}
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, value: int) -> None:
+    """Set one property of this process."""
+    arguments = [ctypes.c_ulong(number) for number in (value, 0, 0, 0)]
+    _checked(_libc().prctl(option, *arguments), f"prctl {option}")
+
+
+def install_filter(program: bytes) -> None:
+    """Load a seccomp program (an array of `sock_filter`) for good."""
+    memory = ctypes.create_string_buffer(program, len(program))
+    header = _Program(len(program) // 8, ctypes.addressof(memory))
+    result = _libc().prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(header), 0, 0)
+    _checked(result, "seccomp")
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by `flags` for new ones."""
+    _checked(_libc().unshare(flags), "unshare")
+
+
+def mount(kind: str, target: str, flags: int) -> None:
+    """Mount a nameless file system of `kind`, or change the mount at `target`."""
+    name = kind.encode()
+    _checked(_libc().mount(name, target.encode(), name, ctypes.c_ulong(flags), None), "mount")
+
+
+def pivot_root_here() -> None:
+    """Make the current directory, a mount point, the root; the old root is let go."""
+    number = ctypes.c_long(_PIVOT_ROOT[os.uname().machine])
+    _checked(_libc().syscall(number, b".", b"."), "pivot_root")
+    _checked(_libc().umount2(b".", MNT_DETACH), "umount")
+    os.chdir("/")
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, those kept across exec included."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    number = ctypes.c_long(_CAPSET[os.uname().machine])
+    _checked(_libc().syscall(number, header, nothing), "capset")
+
+
+def landlock_restrict_self(ruleset_fd: int) -> None:
+    """Submit to a Landlock ruleset for good."""
+    number = ctypes.c_long(_LANDLOCK_RESTRICT_SELF)
+    result = _libc().syscall(number, ctypes.c_int(ruleset_fd), ctypes.c_uint32(0))
+    _checked(result, "landlock_restrict_self")
