@@ -1,0 +1,174 @@
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import safetensors.numpy
+
+from engine.errors import NotReadyError
+from engine.introspection.checkpoint import open_checkpoint
+
+Array = npt.NDArray[np.generic]
+WriteFile = Callable[[Path, Mapping[str, Any]], Path]
+Write = Callable[[Mapping[str, Any], Mapping[str, object]], Path]
+
+
+def values(path: Path, name: str) -> npt.NDArray[np.float32]:
+    return np.concatenate(list(open_checkpoint(path).blocks(name)))
+
+
+def test_reads_what_safetensors_itself_wrote(tmp_path: Path, arrays: dict[str, Array]) -> None:
+    safetensors.numpy.save_file(arrays, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text("{}")
+    for name, array in arrays.items():
+        assert np.array_equal(values(tmp_path, name), array.reshape(-1))
+
+
+def test_sharded_checkpoint_reads_each_tensor_from_its_shard(
+    tmp_path: Path, arrays: dict[str, Array], write_safetensors: WriteFile
+) -> None:
+    shard_of = {name: f"part-{place % 2}.safetensors" for place, name in enumerate(arrays)}
+    for shard in set(shard_of.values()):
+        part = {name: array for name, array in arrays.items() if shard_of[name] == shard}
+        write_safetensors(tmp_path / shard, part)
+    index = {"weight_map": shard_of}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "config.json").write_text("{}")
+    name = "model.layers.1.mlp.down_proj.weight"
+    assert np.array_equal(values(tmp_path, name), arrays[name].reshape(-1))
+    assert set(arrays) <= set(open_checkpoint(tmp_path).parameters)
+
+
+def test_parameters_come_in_the_order_of_the_model(checkpoint_dir: Path) -> None:
+    names = list(open_checkpoint(checkpoint_dir).parameters)
+    assert names[0] == "model.embed_tokens.weight"
+    assert names[1].startswith("model.layers.0.self_attn.q_proj")
+    assert names[-2:] == ["model.norm.weight", "lm_head.weight"]
+
+
+def test_tied_head_shares_the_values_of_the_embedding(checkpoint_dir: Path) -> None:
+    checkpoint = open_checkpoint(checkpoint_dir)
+    assert checkpoint.parameters["lm_head.weight"].shared_with == "model.embed_tokens.weight"
+    stored = [each for each in checkpoint.parameters.values() if not each.shared_with]
+    assert checkpoint.n_values == sum(each.n_values for each in stored)
+
+
+def test_untied_head_is_a_parameter_of_its_own(write_checkpoint: Write) -> None:
+    weights = {name: np.ones((2, 2), np.float32) for name in ("a.embed_tokens.weight", "b.weight")}
+    root = write_checkpoint(weights, {"tie_word_embeddings": False})
+    assert list(open_checkpoint(root).parameters) == list(weights)
+
+
+def test_bfloat16_values_are_exact(write_checkpoint: Write) -> None:
+    exact = np.array([[1.0, -0.5], [3.140625, 1e30]], np.float32)
+    exact = (exact.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    half = (exact.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+    root = write_checkpoint({"a.weight": ("BF16", half)}, {})
+    assert np.array_equal(values(root, "a.weight"), exact.reshape(-1))
+    assert open_checkpoint(root).parameters["a.weight"].dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "value"),
+    [
+        ("F8_E4M3", 0x7E, 448.0),
+        ("F8_E4M3", 0x01, 2.0**-9),
+        ("F8_E4M3", 0xB8, -1.0),
+        ("F8_E5M2", 0x7B, 57344.0),
+        ("F8_E5M2", 0x01, 2.0**-16),
+        ("F8_E5M2", 0xFC, -np.inf),
+    ],
+)
+def test_float8_codes_have_their_values(
+    write_checkpoint: Write, kind: str, code: int, value: float
+) -> None:
+    root = write_checkpoint({"a.bias": (kind, np.array([code], np.uint8))}, {})
+    assert values(root, "a.bias")[0] == value
+
+
+def test_fingerprint_changes_with_the_configuration(checkpoint_dir: Path) -> None:
+    before = open_checkpoint(checkpoint_dir).fingerprint
+    assert open_checkpoint(checkpoint_dir).fingerprint == before
+    config = json.loads((checkpoint_dir / "config.json").read_text())
+    (checkpoint_dir / "config.json").write_text(json.dumps({**config, "rope_theta": 1}))
+    assert open_checkpoint(checkpoint_dir).fingerprint != before
+
+
+def truncate(root: Path) -> str:
+    path = root / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    return "model.safetensors"
+
+
+def cut_header(root: Path) -> str:
+    (root / "model.safetensors").write_bytes(b"\x10\x00")
+    return "model.safetensors"
+
+
+def spoil_header(root: Path) -> str:
+    path = root / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:8] + b"\xff" + path.read_bytes()[9:])
+    return "model.safetensors"
+
+
+def spoil_config(root: Path) -> str:
+    (root / "config.json").write_text("{not json")
+    return "config.json"
+
+
+def listless_config(root: Path) -> str:
+    (root / "config.json").write_text("[]")
+    return "config.json"
+
+
+def drop_config(root: Path) -> str:
+    (root / "config.json").unlink()
+    return "config.json"
+
+
+def drop_weights(root: Path) -> str:
+    (root / "model.safetensors").unlink()
+    return "safetensors"
+
+
+def promise_a_tensor(root: Path) -> str:
+    index = {"weight_map": {"model.absent.weight": "model.safetensors"}}
+    (root / "model.safetensors.index.json").write_text(json.dumps(index))
+    return "model.absent.weight"
+
+
+def promise_a_shard(root: Path) -> str:
+    index = {"weight_map": {"model.norm.weight": "model-00002.safetensors"}}
+    (root / "model.safetensors.index.json").write_text(json.dumps(index))
+    return "model-00002.safetensors"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        cut_header,
+        spoil_header,
+        spoil_config,
+        listless_config,
+        drop_config,
+        drop_weights,
+        promise_a_tensor,
+        promise_a_shard,
+    ],
+)
+def test_damage_is_named_with_its_remedy(
+    checkpoint_dir: Path, damage: Callable[[Path], str]
+) -> None:
+    culprit = damage(checkpoint_dir)
+    with pytest.raises(NotReadyError, match="--checkpoint") as refusal:
+        open_checkpoint(checkpoint_dir)
+    assert culprit in str(refusal.value)
+
+
+def test_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="nowhere"):
+        open_checkpoint(tmp_path / "nowhere")

@@ -1,0 +1,153 @@
+"""Weights packed here, by the definition of each format, and read back."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from engine.errors import NotReadyError
+from engine.introspection.checkpoint import open_checkpoint
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+Write = Callable[[Mapping[str, Any], Mapping[str, object]], Path]
+
+N_IN, N_OUT, GROUP = 64, 24, 16
+NAME = "model.layers.0.mlp.down_proj"
+
+
+def quantise(weights: Floats, bits: int) -> tuple[Integers, Integers, Floats]:
+    """Return values, zero points and scales of (inputs, outputs) weights, by groups of inputs."""
+    top = (1 << bits) - 1
+    grouped = weights.reshape(-1, GROUP, weights.shape[1])
+    low, high = grouped.min(axis=1), grouped.max(axis=1)
+    scales = ((high - low) / top).astype(np.float16)
+    zeros: Integers = np.round(-low / scales).clip(1, top).astype(np.int64)
+    values: Floats = np.round(grouped / scales[:, None].astype(np.float32)) + zeros[:, None]
+    return values.clip(0, top).astype(np.int64).reshape(weights.shape), zeros, scales
+
+
+def pack(values: Integers, bits: int, order: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    """Pack along the last axis; the value of column order[i] goes to bits i * `bits`."""
+    per_word = 32 // bits
+    split = values.reshape(*values.shape[:-1], -1, per_word).astype(np.uint32)
+    words = np.zeros(split.shape[:-1], np.uint32)
+    for place, column in enumerate(order):
+        words |= split[..., column] << np.uint32(place * bits)
+    return words.view(np.int32)
+
+
+def make_weights() -> Floats:
+    return np.random.default_rng(3).normal(0, 0.05, (N_IN, N_OUT)).astype(np.float32)
+
+
+def awq(weights: Floats) -> dict[str, Any]:
+    values, zeros, scales = quantise(weights, 4)
+    order = (0, 2, 4, 6, 1, 3, 5, 7)
+    return {
+        f"{NAME}.qweight": pack(values, 4, order),
+        f"{NAME}.qzeros": pack(zeros, 4, order),
+        f"{NAME}.scales": scales,
+    }
+
+
+def gptq(
+    weights: Floats, bits: int, *, offset: int = 1, order: Integers | None = None
+) -> dict[str, Any]:
+    groups = np.repeat(np.arange(N_IN // GROUP), GROUP)
+    if order is not None:
+        groups = groups[order]
+        weights = weights[np.argsort(order, kind="stable")]
+    values, zeros, scales = quantise(weights, bits)
+    if order is not None:
+        values = values[order]
+    straight = tuple(range(32 // bits))
+    return {
+        f"{NAME}.qweight": np.ascontiguousarray(pack(values.T.copy(), bits, straight).T),
+        f"{NAME}.qzeros": pack(zeros - offset, bits, straight),
+        f"{NAME}.scales": scales,
+        f"{NAME}.g_idx": groups.astype(np.int32),
+    }
+
+
+def declared(method: str, bits: int, **more: object) -> dict[str, object]:
+    return {"quantization_config": {"quant_method": method, "bits": bits, **more}}
+
+
+def read(root: Path) -> Floats:
+    checkpoint = open_checkpoint(root)
+    parameter = checkpoint.parameters[f"{NAME}.weight"]
+    assert parameter.is_dequantised
+    return np.concatenate(list(checkpoint.blocks(parameter.name))).reshape(parameter.shape)
+
+
+def assert_close(found: Floats, weights: Floats, bits: int) -> None:
+    step = (weights.max() - weights.min()) / ((1 << bits) - 1)
+    assert found.shape == (N_OUT, N_IN)
+    assert np.abs(found - weights.T).max() <= step
+
+
+def test_awq_values_are_within_the_quantisation_error(write_checkpoint: Write) -> None:
+    weights = make_weights()
+    root = write_checkpoint(awq(weights), declared("awq", 4))
+    assert_close(read(root), weights, 4)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_gptq_values_are_within_the_quantisation_error(write_checkpoint: Write, bits: int) -> None:
+    weights = make_weights()
+    root = write_checkpoint(gptq(weights, bits), declared("gptq", bits))
+    assert_close(read(root), weights, bits)
+
+
+def test_gptq_v2_stores_its_zero_points_as_they_are(write_checkpoint: Write) -> None:
+    weights = make_weights()
+    config = declared("gptq", 4, checkpoint_format="gptq_v2")
+    root = write_checkpoint(gptq(weights, 4, offset=0), config)
+    assert_close(read(root), weights, 4)
+
+
+def test_gptq_with_activation_order_takes_the_group_of_each_input(write_checkpoint: Write) -> None:
+    weights = make_weights()
+    order = np.random.default_rng(5).permutation(N_IN)
+    root = write_checkpoint(gptq(weights, 4, order=order), declared("gptq", 4))
+    assert_close(read(root), weights, 4)
+
+
+@pytest.mark.parametrize(
+    ("scale_name", "shape"),
+    [("weight_scale", ()), ("weight_scale", (N_OUT, 1)), ("weight_scale_inv", (3, 4))],
+)
+def test_scaled_values_are_multiplied_tile_by_tile(
+    write_checkpoint: Write, scale_name: str, shape: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(7)
+    values = rng.integers(-127, 127, (N_OUT, N_IN)).astype(np.int8)
+    scale = rng.uniform(0.5, 1.5, shape or (1,)).astype(np.float32).reshape(shape)
+    stored = {f"{NAME}.weight": values, f"{NAME}.{scale_name}": scale}
+    root = write_checkpoint(stored, declared("fp8", 8))
+    tiles = scale.reshape(scale.shape[0] if shape else 1, -1)
+    full = np.kron(tiles, np.ones((N_OUT // tiles.shape[0], N_IN // tiles.shape[1])))
+    assert np.allclose(read(root), values * full)
+
+
+def test_only_names_of_the_model_are_parameters(write_checkpoint: Write) -> None:
+    root = write_checkpoint(awq(make_weights()), declared("awq", 4))
+    assert list(open_checkpoint(root).parameters) == [f"{NAME}.weight"]
+
+
+def test_an_unreadable_packing_is_refused_by_name(write_checkpoint: Write) -> None:
+    root = write_checkpoint(awq(make_weights()), declared("gptq", 3))
+    with pytest.raises(NotReadyError, match="gptq with 3 bits"):
+        open_checkpoint(root)
+
+
+def test_a_missing_scale_is_named(write_checkpoint: Write) -> None:
+    stored = awq(make_weights())
+    del stored[f"{NAME}.scales"]
+    root = write_checkpoint(stored, declared("awq", 4))
+    with pytest.raises(NotReadyError, match=r"down_proj\.scales"):
+        open_checkpoint(root)
