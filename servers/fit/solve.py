@@ -1,0 +1,128 @@
+"""The fit itself: checks that need no arithmetic, then the ladder, then what would fit instead."""
+
+from servers.fit.choice import Unavailable, choose, choose_near, usable_gpus
+from servers.fit.ladder import Climb, climb
+from servers.fit.offers import offers
+from servers.fit.plans import servers_of, widen
+from servers.fit.text import refusal_text
+from servers.fit.values import Choice, LaunchPlan, Refusal, Request
+from servers.hardware import vllm_build
+
+
+def fit(request: Request) -> LaunchPlan | Refusal:
+    """Plan one server per model, all answering at once; or say why not, and what would fit.
+
+    Deterministic and fast: a few milliseconds. A plan never goes over the memory of a card, and
+    with more memory no model gets a shorter context.
+    """
+    found = fit_together(request)
+    if isinstance(found, LaunchPlan):
+        return found
+    return Refusal(
+        reason=found.reason,
+        hardware=found.hardware,
+        steps=found.steps,
+        offers=offers(request, fit_together),
+    )
+
+
+def fit_together(request: Request) -> LaunchPlan | Refusal:
+    """Like `fit`, but a refusal makes no offers."""
+    reason = _blocked(request)
+    if reason:
+        return Refusal(reason=reason, hardware=request.hardware)
+    choices = _choices(request)
+    if isinstance(choices, Unavailable):
+        return Refusal(reason=choices.reason, hardware=request.hardware)
+    found = climb(choices, request)
+    if found.settled is None:
+        reason = refusal_text(found.steps[-1])
+        return Refusal(reason=reason, hardware=request.hardware, steps=found.steps)
+    return _plan(found, request)
+
+
+def _plan(found: Climb, request: Request) -> LaunchPlan:
+    assert found.settled
+    settled = widen(found.settled, request)
+    build = vllm_build(request.hardware)
+    assert build, "an old driver is refused before"
+    return LaunchPlan(
+        hardware=request.hardware,
+        build=build,
+        servers=servers_of(settled, request),
+        cards=settled.sums,
+        steps=found.steps,
+        notes=_notes(request),
+    )
+
+
+def _choices(request: Request) -> tuple[Choice, ...] | Unavailable:
+    chosen: list[Choice] = []
+    for preset in request.presets:
+        if request.precision:
+            one = choose(preset, request.precision, request)
+        else:
+            one = choose_near(preset, request.hardware.precision, request)
+        if isinstance(one, Unavailable):
+            return one
+        chosen.append(one)
+    return tuple(chosen)
+
+
+def _blocked(request: Request) -> str | None:
+    """Name what no arithmetic can help with."""
+    return _too_old(request) or _no_fp8_kv(request) or _too_long(request)
+
+
+def _too_old(request: Request) -> str | None:
+    hardware = request.hardware
+    if hardware.gpus and not usable_gpus(hardware):
+        gpu = hardware.gpus[0]
+        capability = ".".join(map(str, gpu.capability))
+        return (
+            f"{gpu.name} has compute capability {capability}; vLLM has code for 7.5 (T4) and "
+            "newer. Use another GPU, an endpoint elsewhere (--endpoint), or --hardware cpu."
+        )
+    if vllm_build(hardware) is None:
+        return (
+            f"the NVIDIA driver {hardware.driver_text} is too old for every build of vLLM: 580 or "
+            "newer runs the CUDA 13 build, 525 or newer the CUDA 12 build. Update the driver, or "
+            "use --hardware cpu."
+        )
+    return None
+
+
+def _no_fp8_kv(request: Request) -> str | None:
+    gpus = usable_gpus(request.hardware)
+    lacking = [gpu.name for gpu in gpus if not gpu.has_native_fp8]
+    if not request.has_fp8_kv or (gpus and not lacking):
+        return None
+    where = lacking[0] if lacking else "a machine without an NVIDIA GPU"
+    return (
+        "an 8-bit floating-point KV cache needs a GPU of compute capability 8.9 or newer (L4, "
+        f"RTX 40, H100), which {where} is not. Leave --kv-cache fp8 out."
+    )
+
+
+def _too_long(request: Request) -> str | None:
+    for preset in request.presets:
+        native = preset.architecture.context_tokens
+        if request.context_tokens and request.context_tokens > native:
+            return (
+                f"--context {request.context_tokens}: {preset.key} supports {native} tokens "
+                "without a change of its rope. Ask for that or less."
+            )
+    return None
+
+
+def _notes(request: Request) -> tuple[str, ...]:
+    notes: list[str] = []
+    hardware = request.hardware
+    if vllm_build(hardware) == "cu12":
+        notes.append(
+            f"driver {hardware.driver_text} runs CUDA 12 only: vLLM's PyPI wheel would not start, "
+            "`install vllm --build cu12` makes one that does"
+        )
+    unused = [gpu.name for gpu in hardware.gpus if gpu not in usable_gpus(hardware)]
+    notes += [f"{name} is left out: vLLM has no code for it" for name in unused]
+    return tuple(notes)

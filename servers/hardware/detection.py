@@ -1,0 +1,140 @@
+"""What this machine has: GPUs through NVIDIA's management library, cores and RAM through psutil."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import psutil
+
+from engine.errors import NotReadyError
+from servers.hardware.values import Gpu, HardwareProfile
+from servers.model import Precision
+
+_FEW_BYTES = 20 << 30
+_SOME_BYTES = 32 << 30
+
+
+class Nvml(Protocol):
+    """The part of nvidia-ml-py (module `pynvml`) that is used here."""
+
+    @property
+    def NVMLError(self) -> type[Exception]:  # noqa: N802 - NVIDIA's name
+        """Whatever goes wrong in the library."""
+        ...
+
+    nvmlInit: Callable[[], None]  # noqa: N815 - NVIDIA's names
+    nvmlShutdown: Callable[[], None]  # noqa: N815
+    nvmlSystemGetDriverVersion: Callable[[], str | bytes]  # noqa: N815
+    nvmlDeviceGetCount: Callable[[], int]  # noqa: N815
+    nvmlDeviceGetHandleByIndex: Callable[[int], Any]  # noqa: N815
+    nvmlDeviceGetName: Callable[[Any], str | bytes]  # noqa: N815
+    nvmlDeviceGetMemoryInfo: Callable[..., Any]  # noqa: N815
+    nvmlMemory_v2: int  # noqa: N815
+    nvmlDeviceGetCudaComputeCapability: Callable[[Any], tuple[int, int]]  # noqa: N815
+
+
+def detect(nvml: Nvml | None = None) -> HardwareProfile:
+    """Look at this machine. Without an NVIDIA driver the result is the profile `cpu`.
+
+    `nvml` defaults to NVIDIA's own library.
+
+    Raises:
+        NotReadyError: there is an NVIDIA driver, but it does not answer as it should.
+    """
+    library = nvml or _own_nvml()
+    try:
+        library.nvmlInit()
+    except library.NVMLError:
+        return this_cpu()
+    try:
+        return _read(library)
+    except library.NVMLError as error:
+        raise NotReadyError(
+            f"the NVIDIA driver is there but does not answer ({error}). See whether nvidia-smi "
+            "works; or name the hardware with --hardware, e.g. --hardware cpu."
+        ) from error
+    finally:
+        library.nvmlShutdown()
+
+
+def this_cpu() -> HardwareProfile:
+    """Describe this machine without its GPUs: cores that this process may use, and RAM."""
+    memory = psutil.virtual_memory()
+    cores = n_cores()
+    return HardwareProfile(
+        key="cpu",
+        title=f"no NVIDIA GPU: {cores} cores",
+        host_bytes=memory.total,
+        host_others_bytes=memory.total - memory.available,
+        n_cores=cores,
+        precision="4bit",
+        source="this machine",
+    )
+
+
+def n_cores() -> int:
+    """Count the cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return psutil.cpu_count() or 1
+
+
+def _own_nvml() -> Nvml:
+    import pynvml
+
+    return pynvml
+
+
+def _read(nvml: Nvml) -> HardwareProfile:
+    gpus = tuple(_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+    cpu = this_cpu()
+    if not gpus:
+        return cpu
+    return HardwareProfile(
+        key="detected",
+        title=" + ".join(gpu.name for gpu in gpus),
+        gpus=gpus,
+        host_bytes=cpu.host_bytes,
+        host_others_bytes=cpu.host_others_bytes,
+        n_cores=cpu.n_cores,
+        driver=_version(_text(nvml.nvmlSystemGetDriverVersion())),
+        precision=_usual_precision(gpus),
+        source="this machine",
+    )
+
+
+def _gpu(nvml: Nvml, index: int) -> Gpu:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    total_bytes, used_bytes = _memory(nvml, handle)
+    return Gpu(
+        index=index,
+        name=_text(nvml.nvmlDeviceGetName(handle)),
+        total_bytes=total_bytes,
+        others_bytes=used_bytes,
+        capability=nvml.nvmlDeviceGetCudaComputeCapability(handle),
+    )
+
+
+def _memory(nvml: Nvml, handle: object) -> tuple[int, int]:
+    """Read (total, used) bytes, without what the driver keeps for itself where it says so."""
+    try:
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle, nvml.nvmlMemory_v2)
+    except nvml.NVMLError:
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+        return int(memory.total), int(memory.used)
+    return int(memory.total) - int(memory.reserved), int(memory.used)
+
+
+def _usual_precision(gpus: tuple[Gpu, ...]) -> Precision:
+    smallest = min(gpu.total_bytes for gpu in gpus)
+    if smallest < _FEW_BYTES:
+        return "4bit"
+    return "8bit" if smallest < _SOME_BYTES else "fp16"
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())

@@ -1,0 +1,155 @@
+"""A checkpoint's own config.json -> preset. Reads values, never code."""
+
+from pathlib import PurePosixPath
+
+import msgspec
+
+from engine.errors import UsageError
+from servers.model import Architecture, Method, ModelPreset, Precision, Variant
+from servers.weights import n_parameters
+
+_METHODS: dict[tuple[str, int], tuple[Precision, Method]] = {
+    ("awq", 4): ("4bit", Method.AWQ),
+    ("gptq", 4): ("4bit", Method.GPTQ),
+    ("gptq", 8): ("8bit", Method.GPTQ),
+    ("fp8", 8): ("8bit", Method.FP8),
+    ("compressed-tensors", 4): ("4bit", Method.W4A16),
+    ("compressed-tensors", 8): ("8bit", Method.W8A16),
+}
+_WITH_QKV_BIAS = ("qwen2",)
+
+
+class _Weights(msgspec.Struct, frozen=True):
+    num_bits: int = 8
+    type: str = "int"
+
+
+class _Group(msgspec.Struct, frozen=True):
+    weights: _Weights = _Weights()
+    input_activations: object = None
+
+
+class _Quantization(msgspec.Struct, frozen=True):
+    quant_method: str = ""
+    bits: int = 0
+    config_groups: dict[str, _Group] = {}
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    """The fields of a Hugging Face config.json that matter here; the rest is ignored."""
+
+    num_hidden_layers: int
+    hidden_size: int
+    intermediate_size: int
+    num_attention_heads: int
+    vocab_size: int
+    max_position_embeddings: int
+    model_type: str = ""
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    tie_word_embeddings: bool = False
+    sliding_window: int | None = None
+    quantization_config: _Quantization | None = None
+
+
+class _Nested(msgspec.Struct, frozen=True):
+    text_config: msgspec.Raw | None = None
+
+
+def preset_from_config(
+    raw: bytes, *, key: str, repo: str, origin: str, weights_bytes: int | None = None
+) -> ModelPreset:
+    """Read a preset from the bytes of a config.json.
+
+    `origin` names the file in errors. `weights_bytes`: size of the weight files, if they are at
+    hand.
+
+    Raises:
+        UsageError: it is no JSON, or a field is missing or of the wrong type.
+    """
+    shape = _decode(raw, origin)
+    architecture = _architecture(shape)
+    precision, method = _storage(shape.quantization_config, origin)
+    variant = Variant(precision=precision, method=method, repo=repo, weights_bytes=weights_bytes)
+    return ModelPreset(
+        key=key,
+        title=PurePosixPath(repo).name,
+        repo=repo,
+        architecture=architecture,
+        n_parameters=n_parameters(architecture),
+        licence="see the model's own page",
+        needs_wide_dtype=shape.model_type in ("gemma2", "gemma3", "gemma3_text"),
+        takes_system_message=shape.model_type not in ("gemma", "gemma2"),
+        variants=(variant, *_online(precision, repo)),
+        source=origin,
+    )
+
+
+def _decode(raw: bytes, origin: str) -> _Shape:
+    try:
+        nested = msgspec.json.decode(raw, type=_Nested)
+        return msgspec.json.decode(nested.text_config or raw, type=_Shape)
+    except msgspec.DecodeError as error:
+        raise UsageError(
+            f"{origin} cannot be read as the configuration of a model: {error}. Download the model "
+            "again, or name a preset (`presets` lists them)."
+        ) from error
+
+
+def _architecture(shape: _Shape) -> Architecture:
+    _check(shape)
+    heads = shape.num_attention_heads
+    return Architecture(
+        n_layers=shape.num_hidden_layers,
+        hidden=shape.hidden_size,
+        intermediate=shape.intermediate_size,
+        n_heads=heads,
+        n_kv_heads=shape.num_key_value_heads or heads,
+        head_dim=shape.head_dim or shape.hidden_size // heads,
+        vocab=shape.vocab_size,
+        is_tied=shape.tie_word_embeddings,
+        has_qkv_bias=shape.model_type in _WITH_QKV_BIAS,
+        n_norms_per_layer=4 if shape.model_type.startswith(("gemma2", "gemma3")) else 2,
+        context_tokens=shape.max_position_embeddings,
+        sliding_window_tokens=shape.sliding_window,
+    )
+
+
+def _check(shape: _Shape) -> None:
+    counts = (
+        "num_hidden_layers hidden_size intermediate_size num_attention_heads vocab_size "
+        "max_position_embeddings"
+    )
+    for field in counts.split():
+        value = getattr(shape, field)
+        if value < 1:
+            raise UsageError(f"config.json: {field} is {value}, but must be at least 1.")
+
+
+def _storage(config: _Quantization | None, origin: str) -> tuple[Precision, Method]:
+    if config is None:
+        return "fp16", Method.PLAIN
+    group = next(iter(config.config_groups.values()), None)
+    bits = group.weights.num_bits if group else config.bits or 8
+    found = _METHODS.get((config.quant_method, bits))
+    if found is None:
+        raise UsageError(
+            f"{origin}: weights of kind {config.quant_method!r} with {bits} bits are not known "
+            "here. Known: AWQ 4, GPTQ 4 and 8, fp8, compressed-tensors 4 and 8."
+        )
+    if group and found[0] == "8bit":
+        return "8bit", _of_8bit_group(group)
+    return found
+
+
+def _of_8bit_group(group: _Group) -> Method:
+    if group.weights.type == "float":
+        return Method.FP8
+    return Method.W8A16 if group.input_activations is None else Method.W8A8
+
+
+def _online(precision: Precision, repo: str) -> tuple[Variant, ...]:
+    """Unquantised weights can be turned into 8-bit floats by vLLM while they load."""
+    if precision != "fp16":
+        return ()
+    return (Variant(precision="8bit", method=Method.ONLINE_FP8, repo=repo),)

@@ -1,0 +1,184 @@
+"""A user's own model: a local directory, a hub id, or a TOML file that names one of the two."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import NotReadyError, UsageError
+from servers.model import Architecture, Method, ModelPreset, Precision, Variant
+from servers.presets.catalogue import find_preset
+from servers.presets.config import preset_from_config
+from servers.weights import n_parameters
+
+Fetch = Callable[[str], bytes]
+"""Hub id -> bytes of its config.json."""
+
+_WEIGHT_FILES = ("*.safetensors", "*.bin")
+
+
+class _FileVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    precision: Precision
+    method: Method
+    repo: str
+
+
+class _PresetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a preset's TOML file may say."""
+
+    model: str
+    """Hub id, or a directory (relative to the file)."""
+    key: str | None = None
+    title: str | None = None
+    licence: str | None = None
+    context_tokens: int | None = None
+    architecture: Architecture | None = None
+    """Given, no config.json is read."""
+    variants: tuple[_FileVariant, ...] = ()
+
+
+def preset_from_directory(directory: Path) -> ModelPreset:
+    """Read the preset of a checkpoint on disk; its weights are as large as its files.
+
+    Raises:
+        UsageError: the directory, its config.json or its weights are missing, or the first is
+        corrupt.
+    """
+    if not directory.is_dir():
+        raise UsageError(
+            f"model: there is no directory {str(directory)!r}. Check the path, or name a preset "
+            "(`presets` lists them)."
+        )
+    config = directory / "config.json"
+    if not config.is_file():
+        raise UsageError(
+            f"model: {str(directory)!r} has no config.json, so it is no checkpoint in Hugging "
+            "Face's format. Download the whole model, or name a preset (`presets` lists them)."
+        )
+    return preset_from_config(
+        config.read_bytes(),
+        key=_key(directory.resolve().name),
+        repo=str(directory.resolve()),
+        origin=str(config),
+        weights_bytes=_weights_on_disk(directory),
+    )
+
+
+def preset_from_hub(repo: str, fetch: Fetch) -> ModelPreset:
+    """Read the preset of a model on the hub from its config.json.
+
+    Raises:
+        NotReadyError: the file cannot be had.
+        UsageError: the file is not what is expected.
+    """
+    return preset_from_config(
+        fetch(repo), key=_key(repo.rpartition("/")[2]), repo=repo, origin=f"config.json of {repo}"
+    )
+
+
+def preset_from_file(path: Path, fetch: Fetch) -> ModelPreset:
+    """Read a preset from a TOML file.
+
+    Raises:
+        UsageError: the file is missing or no TOML, or a field is unknown or of the wrong type.
+        NotReadyError: it names a hub id that cannot be looked up.
+    """
+    given = _read(path)
+    preset = _described(given, path, fetch)
+    changes: dict[str, object] = {
+        name: value
+        for name in ("key", "title", "licence")
+        if (value := getattr(given, name)) is not None
+    }
+    if given.context_tokens:
+        changes["architecture"] = msgspec.structs.replace(
+            preset.architecture, context_tokens=given.context_tokens
+        )
+    if given.variants:
+        changes["variants"] = tuple(_variant(one) for one in given.variants)
+    return msgspec.structs.replace(preset, source=str(path), **changes)
+
+
+def fetch_config(repo: str) -> bytes:
+    """Read config.json of a hub repository through huggingface_hub.
+
+    Raises:
+        NotReadyError: the package is not installed, or the hub does not give the file.
+    """
+    remedy = (
+        "Name a preset (`presets` lists them) or a local directory, or download the model first."
+    )
+    try:
+        hub = import_module("huggingface_hub")
+    except ImportError as error:
+        raise NotReadyError(
+            f"model {repo!r}: huggingface_hub is needed to look it up and is not installed "
+            f"(pip install huggingface_hub). {remedy}"
+        ) from error
+    try:
+        return Path(hub.hf_hub_download(repo, "config.json")).read_bytes()
+    except Exception as error:
+        raise NotReadyError(
+            f"model {repo!r}: its config.json could not be had from the hub ({error}). Check the "
+            f"name and the network; a gated model needs HF_TOKEN and its licence accepted. {remedy}"
+        ) from error
+
+
+def _described(given: _PresetFile, path: Path, fetch: Fetch) -> ModelPreset:
+    shipped = find_preset(given.model)
+    if shipped:
+        return shipped
+    if given.architecture:
+        return _from_architecture(given, given.architecture)
+    directory = path.parent / given.model
+    if directory.is_dir():
+        return preset_from_directory(directory)
+    return preset_from_hub(given.model, fetch)
+
+
+def _from_architecture(given: _PresetFile, shape: Architecture) -> ModelPreset:
+    return ModelPreset(
+        key=_key(given.model.rpartition("/")[2]),
+        title=given.model,
+        repo=given.model,
+        architecture=shape,
+        n_parameters=n_parameters(shape),
+        licence="see the model's own page",
+        variants=(Variant(precision="fp16", method=Method.PLAIN, repo=given.model),),
+        source=given.model,
+    )
+
+
+def _variant(one: _FileVariant) -> Variant:
+    return Variant(precision=one.precision, method=one.method, repo=one.repo)
+
+
+def _read(path: Path) -> _PresetFile:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), _PresetFile)
+    except FileNotFoundError as error:
+        raise UsageError(f"model: there is no file {str(path)!r}.") from error
+    except (OSError, ValueError) as error:  # TOML, Unicode and validation errors are ValueErrors
+        raise UsageError(
+            f"{path}: {error}. A preset file names `model` (a hub id or a directory) and may set "
+            "key, title, licence, context_tokens, architecture and variants."
+        ) from error
+
+
+def _weights_on_disk(directory: Path) -> int:
+    for pattern in _WEIGHT_FILES:
+        total = sum(file.stat().st_size for file in directory.glob(pattern))
+        if total:
+            return total
+    raise UsageError(
+        f"model: {str(directory)!r} has a config.json but no weights (*.safetensors). Download the "
+        "whole model."
+    )
+
+
+def _key(name: str) -> str:
+    """Turn a name into a key: lower case, no characters that a path or a URL would mind."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "model"

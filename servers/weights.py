@@ -1,0 +1,77 @@
+"""Bytes of weights and of KV cache, computed from the shape of a model. Pure.
+
+Only the linear layers of the blocks are quantised; embedding, output head, norms and biases stay
+16 bit wide. "parameters times half a byte" is therefore wrong by up to 40 % for models with a
+large vocabulary.
+
+Source: serving-gpu.md section 1 (the formula, checked there against AWQ shard sizes within 1 %);
+storage of a GGUF block: llama.cpp, 34 bytes per 32 weights for Q8_0; Q4_K_M is 4.9 bits per weight
+over the whole file (an estimate: the official 7B file is about 4.7 GB).
+"""
+
+from servers.model import Architecture, Method, ModelPreset, Precision, Variant
+
+_GROUP = 128
+_HALF = 2
+
+_BYTES_PER_LINEAR_WEIGHT: dict[tuple[Method, Precision], float] = {
+    (Method.AWQ, "4bit"): 0.5 + 2.5 / _GROUP,
+    (Method.GPTQ, "4bit"): 0.5 + 2.5 / _GROUP,
+    (Method.W4A16, "4bit"): 0.5 + 2 / _GROUP,
+    (Method.GPTQ, "8bit"): 1 + 3 / _GROUP,
+    (Method.W8A16, "8bit"): 1 + 2 / _GROUP,
+    (Method.W8A8, "8bit"): 1.002,
+    (Method.FP8, "8bit"): 1.002,
+    (Method.ONLINE_FP8, "8bit"): 1.002,
+}
+"""Packed weight, a 16-bit scale per group of 128 and, for AWQ and GPTQ, a packed zero point; 8-bit
+formats with one scale per output channel cost 2 thousandths more than their weights."""
+
+_GGUF_BYTES_PER_WEIGHT: dict[Precision, float] = {"fp16": 2.0, "8bit": 34 / 32, "4bit": 4.9 / 8}
+
+
+def n_linear_weights(shape: Architecture) -> int:
+    """Count the weights of attention and MLP matrices in all layers."""
+    q_size = shape.n_heads * shape.head_dim
+    kv_size = shape.n_kv_heads * shape.head_dim
+    attention = shape.hidden * (2 * q_size + 2 * kv_size)
+    return shape.n_layers * (attention + 3 * shape.hidden * shape.intermediate)
+
+
+def n_parameters(shape: Architecture) -> int:
+    """Count every parameter of a model of this shape.
+
+    Source: serving-gpu.md section 1, column "params (exact calc)".
+    """
+    embeddings = shape.vocab * shape.hidden * (1 if shape.is_tied else 2)
+    biases = (shape.n_heads + 2 * shape.n_kv_heads) * shape.head_dim if shape.has_qkv_bias else 0
+    norms = shape.n_norms_per_layer * shape.hidden
+    return embeddings + n_linear_weights(shape) + shape.n_layers * (biases + norms) + shape.hidden
+
+
+def weights_bytes(preset: ModelPreset, variant: Variant, *, plain_width: int = _HALF) -> int:
+    """Bytes that the weights of `variant` take in memory.
+
+    `plain_width`: bytes of one unquantised weight (2 for 16-bit types, 4 for float32). A measured
+    file size of the variant wins over the formula.
+    """
+    if variant.weights_bytes is not None:
+        return variant.weights_bytes * max(plain_width, _HALF) // _HALF
+    if variant.method is Method.PLAIN:
+        return preset.n_parameters * plain_width
+    if variant.method is Method.GGUF:
+        return round(preset.n_parameters * _GGUF_BYTES_PER_WEIGHT[variant.precision])
+    linear = n_linear_weights(preset.architecture)
+    packed = linear * _BYTES_PER_LINEAR_WEIGHT[(variant.method, variant.precision)]
+    return round(packed) + (preset.n_parameters - linear) * _HALF
+
+
+def kv_bytes_per_token(shape: Architecture, *, width: int = _HALF) -> int:
+    """Bytes of KV cache that one token takes: keys and values of every layer.
+
+    `width`: bytes of one cached number (2; 1 for an fp8 cache; 4 for float32). Sliding windows are
+    not deducted, so the figure is an upper bound for gemma-2.
+
+    Source: serving-gpu.md section 1, column "KV/token fp16" (28 KiB to 512 KiB).
+    """
+    return 2 * shape.n_layers * shape.n_kv_heads * shape.head_dim * width
