@@ -1,0 +1,200 @@
+"""The teacher's course through one experiment: a generator of replies that is sent the outputs."""
+
+import random
+import re
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from scripts.tiny import moves
+from scripts.tiny.moves import Move, Seen, imports
+from scripts.tiny.phrases import phrase
+from scripts.tiny.slips import fenced, make_slip
+
+_MOST_TURNS = 5
+"""The comparison gives no more in an experiment."""
+SLIP_SHARE = 0.25
+"""Share of experiments in which one error is made on purpose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What the teacher says; a slip is not taught."""
+
+    text: str
+    is_taught: bool = True
+    finish_reason: str = "stop"
+
+
+Course = Generator[Reply, str, None]
+Choice = Callable[[random.Random, Seen], Move]
+
+_OPENINGS: tuple[Choice, ...] = (
+    moves.summary,
+    moves.summary,
+    moves.summary,
+    moves.list_layers,
+    moves.list_parameters,
+)
+_STRUCTURE: tuple[Choice, ...] = (
+    moves.describe,
+    moves.info,
+    moves.info,
+    moves.list_parameters,
+    moves.list_layers,
+    moves.share,
+    moves.shared,
+    moves.summary,
+)
+_WEIGHTS: tuple[Choice, ...] = (
+    moves.statistics,
+    moves.statistics,
+    moves.statistics,
+    moves.sweep,
+    moves.compare,
+)
+_PROCESSING: tuple[Choice, ...] = (
+    moves.sweep,
+    moves.sweep,
+    moves.compare,
+    moves.compare,
+    moves.statistics,
+    moves.similar,
+    moves.alike,
+)
+
+
+class Investigator:
+    """What the teacher remembers over the experiments of one investigation."""
+
+    def __init__(self, rng: random.Random) -> None:
+        """Draw all choices from `rng`."""
+        self.rng = rng
+        self.seen = Seen()
+        self.findings: list[tuple[str, str]] = []
+        """(description, category), not stored yet."""
+        self.remark = ""
+        """Words on the last output, with which the next reply begins."""
+        self._n_replies = 0
+        """In the present experiment."""
+
+    def architecture(self) -> Course:
+        """Investigate the architecture."""
+        rng = self.rng
+        n_between = rng.choice((0, 1, 1))
+        first = rng.choice(_OPENINGS)
+        others = [choice for choice in _STRUCTURE if choice is not first]
+        plan = [first, *rng.sample(others, n_between), rng.choice(_WEIGHTS)]
+        yield from self._measure(plan)
+        yield from self._close()
+
+    def processing(self) -> Course:
+        """Investigate how layers differ."""
+        first = self.rng.choice(_PROCESSING)
+        others = [choice for choice in _PROCESSING if choice is not first]
+        plan = [first, *self.rng.sample(others, self.rng.choice((0, 1, 1)))]
+        yield from self._measure(plan)
+        yield from self._close()
+
+    def conclusions(self) -> Course:
+        """Read the findings and conclude."""
+        rng = self.rng
+        output = yield self._reply(phrase(rng, "intent", "read"), self._reading_code())
+        known = re.findall(r"(?:^\d+:? |'description': ')([^'\n]+\.)", output, re.MULTILINE)
+        assert known, output
+        chosen = rng.sample(known, min(len(known), rng.choice((1, 2))))
+        self.remark = phrase(rng, "remark", "read", known=" ".join(chosen))
+        conclusion = chosen[0]
+        supposed = phrase(rng, "supposition", "any")
+        limit = phrase(rng, "limit", "any")
+        lead = f"{supposed} {limit} {phrase(rng, 'intent', 'conclude')}"
+        self.findings = [(conclusion, "conclusion"), (limit, "limit")]
+        if rng.random() < 0.5:  # noqa: PLR2004 - an even mix
+            self.findings.insert(1, (supposed, "theory"))
+        yield from self._store(lead)
+
+    def _measure(self, plan: Sequence[Choice]) -> Course:
+        rng = self.rng
+        self._n_replies = 0
+        slip_at = rng.randrange(len(plan)) if rng.random() < SLIP_SHARE else None
+        for place, choose in enumerate(plan):
+            move = choose(rng, self.seen)
+            is_kept = rng.random() < 0.25 and move.keep is not None  # noqa: PLR2004 - some
+            code = move.code(rng, is_kept=is_kept)
+            lead = phrase(rng, "intent", move.occasion, **move.fields)
+            if place == slip_at:
+                code = move.code(rng)
+                yield from self._slip(move, lead, code)
+                lead = ""
+            output = yield self._reply(lead, code)
+            self._note(move, output, is_stored=is_kept)
+
+    def _slip(self, move: Move, lead: str, code: str) -> Course:
+        slip = make_slip(self.rng, move, self._with_remark(lead), code)
+        self.remark = ""
+        self._n_replies += 1
+        output = yield Reply(text=slip.reply, is_taught=False, finish_reason=slip.finish_reason)
+        is_harmless = slip.is_code and "Error" not in output and "print" in slip.reply
+        self.remark = "" if is_harmless else slip.apology
+
+    def _note(self, move: Move, output: str, *, is_stored: bool) -> None:
+        self.seen.learn(output)
+        fields = {**move.fields, **move.read(output)}
+        is_empty = move.occasion == "shared" and "found" not in fields
+        occasion = "unshared" if is_empty else move.occasion
+        self.remark = phrase(self.rng, "remark", occasion, **fields)
+        if not is_stored:
+            weights = {"statistics", "sweep", "compare", "similar"}
+            category = "weights" if move.occasion in weights else "architecture"
+            self.findings.append((phrase(self.rng, "finding", occasion, **fields), category))
+
+    def _close(self) -> Course:
+        """Store the findings and finish, in one block or in two or three."""
+        yield from self._store(phrase(self.rng, "intent", "record"))
+
+    def _store(self, lead: str) -> Course:
+        rng = self.rng
+        lines = [_record(rng, *finding) for finding in self.findings]
+        self.findings = []
+        code = "\n".join([imports(rng, ["memory"]), *lines])
+        done = 'print("EXPERIMENT_COMPLETE")'
+        is_late = self._n_replies > _MOST_TURNS - 2
+        if is_late or rng.random() < 0.5 or not lines:  # noqa: PLR2004 - an even mix
+            yield self._reply(lead, f"{code}\n{done}")
+            return
+        shown = rng.choice(
+            ("print(memory.list_categories())", 'print(memory.get_memory_summary()["n_observations"])')
+        )
+        yield self._reply(lead, f"{code}\n{shown}")
+        self.remark = phrase(rng, "remark", "stored")
+        yield self._reply(phrase(rng, "intent", "done"), done)
+
+    def _reading_code(self) -> str:
+        show = '    print(finding["id"], finding["description"])'
+        body = self.rng.choice(
+            (
+                f"for finding in memory.query_observations(limit=6):\n{show}",
+                f"findings = memory.query_observations()\nfor finding in findings[:5]:\n{show}",
+                f"for finding in memory.query_observations():\n{show}",
+            )
+        )
+        return f"{imports(self.rng, ['memory'])}\n{body}"
+
+    def _reply(self, lead: str, code: str) -> Reply:
+        text = fenced(self._with_remark(lead), code)
+        self.remark = ""
+        self._n_replies += 1
+        return Reply(text=text)
+
+    def _with_remark(self, lead: str) -> str:
+        return " ".join(part for part in (self.remark, lead) if part)
+
+
+def _record(rng: random.Random, description: str, category: str) -> str:
+    rest = rng.choice(
+        (
+            f', "{category}"',
+            f', category="{category}"',
+            f', category="{category}", importance=0.{rng.randint(5, 9)}',
+        )
+    )
+    return f'memory.record_observation("{description}"{rest})'

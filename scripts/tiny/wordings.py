@@ -1,0 +1,79 @@
+"""Other wordings of a phase: the same experiments, prompts said in other words."""
+
+import random
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from engine.loop import Powers
+from engine.phase import Phase
+from engine.sandbox import Answer
+
+_FILE = Path(__file__).with_name("wordings.toml")
+_REAL_SHARE = 0.5
+"""Share of transcripts under the prompts exactly as they ship."""
+_FIRST_WAY_SHARE = 0.4
+_LEFT_OUT_SHARE = 0.12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reworded:
+    """Powers whose lines in the system prompt are said otherwise."""
+
+    modules: Mapping[str, str]
+    lines: Sequence[tuple[str, str]]
+    answer: Answer
+
+
+@lru_cache(maxsize=1)
+def _wordings() -> dict[str, Any]:
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+
+def reworded(phase: Phase, powers: Powers, rng: random.Random) -> tuple[Phase, Powers]:
+    """Return the phase and powers as they ship, or in other words."""
+    if rng.random() < _REAL_SHARE:
+        return phase, powers
+    texts = {"system": _system(rng)}
+    if rng.random() < 0.2:  # noqa: PLR2004 - the real form of an observation prevails
+        texts["observation"] = rng.choice(_wordings()["observation"]["ways"])
+    experiments = tuple(
+        each.model_copy(update={"prompt": _prompt(each.name, each.prompt, rng)})
+        for each in phase.experiments
+    )
+    changed = phase.model_copy(
+        update={"texts": phase.texts.model_copy(update=texts), "experiments": experiments}
+    )
+    return changed, Reworded(modules=powers.modules, lines=_lines(powers, rng), answer=powers.answer)
+
+
+def _system(rng: random.Random) -> str:
+    parts = _wordings()["system"]
+    chosen = [_way(part["ways"], rng) for part in parts]
+    middle = [part for part in chosen[1:-1] if rng.random() > _LEFT_OUT_SHARE]
+    if rng.random() < 0.3:  # noqa: PLR2004 - mostly in the order of the shipped prompt
+        rng.shuffle(middle)
+    return "\n\n".join([chosen[0], *middle, chosen[-1]])
+
+
+def _way(ways: Sequence[str], rng: random.Random) -> str:
+    return ways[0] if rng.random() < _FIRST_WAY_SHARE else rng.choice(ways)
+
+
+def _prompt(experiment: str, shipped: str, rng: random.Random) -> str:
+    return shipped if rng.random() < 0.3 else rng.choice(_wordings()["experiments"][experiment])  # noqa: PLR2004
+
+
+def _lines(powers: Powers, rng: random.Random) -> list[tuple[str, str]]:
+    described = _wordings()["modules"]
+    lines = [
+        (name, rng.choice([line, *described.get(name, [])])) for name, line in powers.lines
+    ]
+    if rng.random() < 0.5:  # noqa: PLR2004 - an even mix
+        others = rng.sample(described["other"], rng.randint(1, 4))
+        lines += [(name, line) for name, line in others]
+        rng.shuffle(lines)
+    return lines
