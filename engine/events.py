@@ -56,6 +56,8 @@ class TurnEnded(Event, frozen=True, tag="turn_ended"):
     action: str
     executions: tuple[Execution, ...]
     observation: str | None
+    ends: StopReason | None = None
+    """Why the experiment ends with this turn; None when it goes on."""
 
 
 class ExperimentEnded(Event, frozen=True, tag="experiment_ended"):
@@ -74,6 +76,14 @@ class InvestigationEnded(Event, frozen=True, tag="investigation_ended"):
     detail: str = ""
 
 
+class InvestigationResumed(Event, frozen=True, tag="investigation_resumed"):
+    """An unfinished investigation was taken up again."""
+
+    investigation: str
+    is_exact: bool
+    """The recorded blocks printed the same when they were run again to revive the namespace."""
+
+
 class RunEnded(Event, frozen=True, tag="run_ended"):
     """The engine stopped working on the run, by itself or interrupted."""
 
@@ -88,5 +98,6 @@ AnyEvent = (
     | TurnEnded
     | ExperimentEnded
     | InvestigationEnded
+    | InvestigationResumed
     | RunEnded
 )

@@ -9,7 +9,10 @@ from engine.events import (
     ExperimentEnded,
     ExperimentStarted,
     InvestigationEnded,
+    InvestigationResumed,
     InvestigationStarted,
+    RunEnded,
+    RunStarted,
     TurnEnded,
 )
 from engine.transcript import Investigation, Message, StopReason, Transcript, Turn
@@ -34,6 +37,7 @@ class _Draft:
         TurnEnded,
         ExperimentEnded,
         InvestigationEnded,
+        InvestigationResumed,
     )
 
     start: InvestigationStarted
@@ -43,6 +47,7 @@ class _Draft:
     """Last observation, until it is known whether it was sent by itself or opens a prompt."""
     messages: list[Message] = field(default_factory=list[Message])
     turns: list[Turn] = field(default_factory=list[Turn])
+    revivals: list[bool] = field(default_factory=list[bool])
     experiments: dict[str, StopReason | None] = field(default_factory=dict[str, StopReason | None])
 
     def take(
@@ -51,7 +56,8 @@ class _Draft:
         | CompletionReceived
         | TurnEnded
         | ExperimentEnded
-        | InvestigationEnded,
+        | InvestigationEnded
+        | InvestigationResumed,
     ) -> None:
         match event:
             case ExperimentStarted():
@@ -66,6 +72,9 @@ class _Draft:
                 self.experiments[event.experiment] = event.stop_reason
             case InvestigationEnded():
                 self.end = event
+            case InvestigationResumed():
+                self.end = None
+                self.revivals.append(event.is_exact)
 
     def _take_completion(self, event: CompletionReceived) -> None:
         self._send_observation()
@@ -110,4 +119,14 @@ class _Draft:
             experiments=tuple(self.experiments.items()),
             messages=tuple(self.messages),
             turns=tuple(self.turns),
+            revivals=tuple("exact" if is_exact else "diverged" for is_exact in self.revivals),
         )
+
+
+def histories(events: Iterable[AnyEvent]) -> dict[str, list[AnyEvent]]:
+    """Return the events of each investigation, by id, without those of the run as a whole."""
+    found: dict[str, list[AnyEvent]] = {}
+    for event in events:
+        if not isinstance(event, RunStarted | RunEnded):
+            found.setdefault(event.investigation, []).append(event)
+    return found

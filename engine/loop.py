@@ -5,30 +5,32 @@ depends on it is sent. The loop holds nothing that could not be folded from its 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
-from engine.actions import AnyAction, Ask, Cut, Finish, Malformed, Nothing, RunCode, parse, tag_of
-from engine.budget import Budget, Ledger, exhausted
+from engine.actions import RunCode, parse, tag_of
+from engine.budget import Budget, exhausted
 from engine.chat import ChatBackend, ChatRequest
 from engine.context import prompt_tokens, reply_tokens
+from engine.ending import end_of
 from engine.errors import ContextOverflowError
-from engine.events import CompletionReceived, Event, ExperimentEnded, ExperimentStarted, TurnEnded
-from engine.observation import observe, reminder
+from engine.events import (
+    CompletionReceived,
+    Event,
+    ExperimentEnded,
+    ExperimentStarted,
+    InvestigationResumed,
+    TurnEnded,
+)
+from engine.observation import reminder, respond
 from engine.phase import Experiment, Phase
 from engine.prompts import render
+from engine.revival import Revival
 from engine.sandbox import Answer, Sandbox, Workspace
-from engine.transcript import (
-    Completion,
-    Conversation,
-    Execution,
-    Investigation,
-    Message,
-    StopReason,
-    Usage,
-)
+from engine.standing import Standing
+from engine.transcript import Call, Investigation, Message, StopReason
 
 _LETS_NEXT_BEGIN = frozenset({StopReason.COMPLETED, StopReason.NO_CODE, StopReason.TURN_LIMIT})
 """Ends of an experiment after which the next one begins; any other ends the investigation."""
@@ -64,6 +66,10 @@ class Powers(Protocol):
         """Answers the calls that model code makes."""
         ...
 
+    def restore(self, calls: Iterable[Call]) -> None:
+        """Apply recorded calls that changed state."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -85,163 +91,143 @@ def turn_seed(investigation_seed: int, turn: int) -> int:
     return int.from_bytes(digest) >> 1
 
 
-async def investigate(case: Investigation, parts: Parts) -> StopReason:
+async def investigate(
+    case: Investigation, parts: Parts, history: Sequence[Event] = ()
+) -> StopReason:
     """Carry one investigation through the experiments of its phase and say why it ended.
+
+    `history`: what is recorded of it already. It goes on where that ends, in a namespace that is
+    brought back by running the recorded blocks again.
 
     Raises:
         InvestigationError: the endpoint or the sandbox failed.
         JournalError: an event could not be made durable.
     """
-    powers = parts.powers
-    async with parts.sandbox.open(modules=powers.modules, answer=powers.answer) as workspace:
-        return await _Course(case, parts, workspace).run()
+    standing = Standing()
+    for event in history:
+        standing.take(event)
+    revival = Revival(standing.executions, parts.powers.answer)
+    async with parts.sandbox.open(modules=parts.powers.modules, answer=revival.answer) as workspace:
+        course = _Course(case, parts, workspace, standing)
+        if history:
+            await course.resume(revival)
+        return await course.run()
 
 
 class _Course:
-    """The running state of one investigation."""
+    """One investigation on its way: what happens next follows from where it stands."""
 
-    def __init__(self, case: Investigation, parts: Parts, workspace: Workspace) -> None:
+    def __init__(
+        self, case: Investigation, parts: Parts, workspace: Workspace, standing: Standing
+    ) -> None:
         self._case = case
         self._parts = parts
         self._phase = parts.phase
         self._workspace = workspace
-        self._conversation = Conversation()
-        self._uncounted: list[str] = []
-        """Texts that the server has not counted yet."""
-        self._counted: Usage | None = None
-        self._unsent: str | None = None
-        """Observation of a turn that ended its experiment: it opens the next prompt."""
-        self._ledger = Ledger()
+        self._standing = standing
+
+    async def resume(self, revival: Revival) -> None:
+        self._parts.powers.restore(revival.calls)
+        is_exact = await revival.run(self._workspace)
+        self._happens(
+            InvestigationResumed(time=self._now(), investigation=self._case.id, is_exact=is_exact)
+        )
 
     async def run(self) -> StopReason:
-        reason = StopReason.COMPLETED
-        for experiment in self._phase.experiments:
-            reason = await self._conduct(experiment)
-            if reason not in _LETS_NEXT_BEGIN:
+        ends = self._standing.ends
+        for experiment in self._phase.experiments[len(ends) :]:
+            if ends and ends[-1] not in _LETS_NEXT_BEGIN:
                 break
-        return reason
+            await self._conduct(experiment)
+        return ends[-1]
 
-    async def _conduct(self, experiment: Experiment) -> StopReason:
-        self._open(experiment)
-        reason = None
-        used = 0
-        while reason is None and used < experiment.max_turns:
-            used += 1
-            reason = await self._turn(experiment, used)
-        ended = reason or StopReason.TURN_LIMIT
-        self._record(
+    async def _conduct(self, experiment: Experiment) -> None:
+        if self._standing.experiment is None:
+            self._open(experiment)
+        reason = self._standing.ending
+        while reason is None:
+            reason = await self._turn(experiment)
+        self._happens(
             ExperimentEnded(
                 time=self._now(),
                 investigation=self._case.id,
                 experiment=experiment.name,
-                stop_reason=ended,
+                stop_reason=reason,
             )
         )
-        return ended
 
-    async def _turn(self, experiment: Experiment, used: int) -> StopReason | None:
-        """Make one turn; return why the experiment ended with it, or None."""
-        started = self._now()
-        room = self._room()
-        limit = exhausted(self._budget(), self._ledger)
-        if limit or not room:
-            return limit or StopReason.CONTEXT_FULL
-        try:
-            completion = await self._ask(experiment, room)
-        except ContextOverflowError:
-            return StopReason.CONTEXT_FULL
-        action = parse(completion.text, completion.finish_reason, self._phase.rules)
-        executions = await self._act(action) if experiment.has_code else ()
-        reason = _end(self._phase, experiment, action, executions)
-        is_last = reason is not None or used == experiment.max_turns
-        text = self._observe(experiment, action, executions, None if is_last else used)
-        self._close(action, executions, text, is_last=is_last)
-        self._ledger = self._ledger.spend(completion.usage, self._now() - started)
-        return reason
+    async def _turn(self, experiment: Experiment) -> StopReason | None:
+        """Make one turn; return why the experiment ends with it, or None."""
+        if self._standing.asked is None:
+            self._standing.send_unsent()
+            limit = exhausted(self._budget(), self._standing.ledger)
+            if limit:
+                return limit
+            try:
+                await self._ask(experiment)
+            except ContextOverflowError:
+                return StopReason.CONTEXT_FULL
+        await self._act(experiment)
+        return self._standing.ending
 
-    async def _ask(self, experiment: Experiment, room: int) -> Completion:
-        seed = turn_seed(self._case.seed, self._ledger.turns)
+    async def _ask(self, experiment: Experiment) -> None:
+        """Get one completion.
+
+        Raises:
+            ContextOverflowError: the window has no room for a reply.
+        """
+        turn = self._standing.ledger.turns
+        seed = turn_seed(self._case.seed, turn)
+        request = self._request(seed)
         await self._parts.record.commit()
-        completion = await self._parts.chat.complete(
-            ChatRequest(
-                conversation=self._conversation,
-                seed=seed,
-                temperature=self._phase.sampling.temperature,
-                top_p=self._phase.sampling.top_p,
-                max_tokens=room,
-            )
-        )
-        self._record(
+        completion = await self._parts.chat.complete(request)
+        self._happens(
             CompletionReceived(
                 time=self._now(),
                 investigation=self._case.id,
                 experiment=experiment.name,
-                turn=self._ledger.turns,
+                turn=turn,
                 seed=seed,
                 completion=completion,
             )
         )
-        self._conversation.append(Message("assistant", completion.text))
-        self._counted, self._uncounted = completion.usage, []
-        return completion
 
-    async def _act(self, action: AnyAction) -> tuple[Execution, ...]:
-        blocks = action.blocks if isinstance(action, RunCode) else ()
-        return tuple([await self._workspace.execute(block) for block in blocks])
-
-    def _observe(
-        self,
-        experiment: Experiment,
-        action: AnyAction,
-        executions: tuple[Execution, ...],
-        used: int | None,
-    ) -> str | None:
-        """Return the text that answers the reply; `used` None: no turn is left."""
-        due = reminder(self._phase, used=used, limit=experiment.max_turns) if used else None
-        notes = [due] if due else []
-        if executions:
-            return observe(self._phase, executions, notes)
-        word = _word_on(self._phase, action)
-        return "\n\n".join([word, *notes]) if used and word else None
+    async def _act(self, experiment: Experiment) -> None:
+        """Do what the reply asks for, and say what came of it."""
+        assert self._standing.asked is not None
+        completion = self._standing.asked.completion
+        action = parse(completion.text, completion.finish_reason, self._phase.rules)
+        blocks = action.blocks if isinstance(action, RunCode) and experiment.has_code else ()
+        executions = tuple([await self._workspace.execute(block) for block in blocks])
+        used = self._standing.used + 1
+        limit = StopReason.TURN_LIMIT if used >= experiment.max_turns else None
+        ends = end_of(self._phase, experiment, action, executions) or limit
+        due = None if ends else reminder(self._phase, used=used, limit=experiment.max_turns)
+        self._happens(
+            TurnEnded(
+                time=self._now(),
+                investigation=self._case.id,
+                turn=self._standing.ledger.turns,
+                action=tag_of(action),
+                executions=executions,
+                observation=respond(self._phase, action, executions, due),
+                ends=ends,
+            )
+        )
 
     def _open(self, experiment: Experiment) -> None:
+        """Begin an experiment; an observation that was not sent yet opens its prompt."""
+        standing = self._standing
         prompt = render(experiment.prompt, max_turns=experiment.max_turns)
-        content = f"{self._unsent}\n\n{prompt}" if self._unsent else prompt
-        is_first = not self._conversation.messages
-        opening = [Message("system", self._system_prompt())] if is_first else []
-        messages = (*opening, Message("user", content))
-        self._unsent = None
-        for message in messages:
-            self._send_next(message)
-        self._record(
+        content = f"{standing.unsent}\n\n{prompt}" if standing.unsent else prompt
+        is_first = not standing.conversation.messages
+        opening = (Message("system", self._system_prompt()),) if is_first else ()
+        self._happens(
             ExperimentStarted(
                 time=self._now(),
                 investigation=self._case.id,
                 experiment=experiment.name,
-                messages=messages,
-            )
-        )
-
-    def _close(
-        self,
-        action: AnyAction,
-        executions: tuple[Execution, ...],
-        observation: str | None,
-        *,
-        is_last: bool,
-    ) -> None:
-        if is_last:
-            self._unsent = observation
-        elif observation:
-            self._send_next(Message("user", observation))
-        self._record(
-            TurnEnded(
-                time=self._now(),
-                investigation=self._case.id,
-                turn=self._ledger.turns,
-                action=tag_of(action),
-                executions=executions,
-                observation=observation,
+                messages=(*opening, Message("user", content)),
             )
         )
 
@@ -254,57 +240,28 @@ class _Course:
             done_signal=self._phase.rules.done_signal,
         )
 
-    def _send_next(self, message: Message) -> None:
-        self._conversation.append(message)
-        self._uncounted.append(message.content)
-
-    def _room(self) -> int:
-        prompt = prompt_tokens(self._counted, self._uncounted)
-        return reply_tokens(self._parts.window, prompt, self._phase.sampling.max_tokens)
+    def _request(self, seed: int) -> ChatRequest:
+        standing, sampling = self._standing, self._phase.sampling
+        prompt = prompt_tokens(standing.counted, standing.uncounted)
+        room = reply_tokens(self._parts.window, prompt, sampling.max_tokens)
+        if not room:
+            raise ContextOverflowError(f"{prompt} tokens leave no room in {self._parts.window}")
+        return ChatRequest(
+            conversation=standing.conversation,
+            seed=seed,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=room,
+        )
 
     def _budget(self) -> Budget:
         phase = self._phase
         return Budget(max_tokens=phase.max_tokens_total, max_seconds=phase.max_seconds)
 
-    def _record(self, event: Event) -> None:
+    def _happens(self, event: Event) -> None:
+        """Record one event, and stand where it leads."""
         self._parts.record.append(event)
+        self._standing.take(event)
 
     def _now(self) -> float:
         return self._parts.clock()
-
-
-def _end(
-    phase: Phase, experiment: Experiment, action: AnyAction, executions: tuple[Execution, ...]
-) -> StopReason | None:
-    """Return why the experiment ends with this reply, or None when it goes on."""
-    if isinstance(action, Cut | Ask | Malformed) and experiment.has_code:
-        return None
-    if isinstance(action, Nothing) and experiment.has_code:
-        return StopReason.NO_CODE
-    is_said = isinstance(action, Finish) or (isinstance(action, RunCode) and action.is_done)
-    is_printed = any(_prints_signal(execution, phase) for execution in executions)
-    is_discussion = not experiment.has_code and not isinstance(action, Cut)
-    return StopReason.COMPLETED if is_said or is_printed or is_discussion else None
-
-
-def _prints_signal(execution: Execution, phase: Phase) -> bool:
-    """Only printed text counts: a traceback may quote the line that would have printed it."""
-    signal = phase.rules.done_signal
-    lines = execution.output.splitlines()
-    if execution.error:
-        return any(line.strip() == signal for line in lines)
-    return any(signal in line for line in lines)
-
-
-def _word_on(phase: Phase, action: AnyAction) -> str | None:
-    """Return what the engine says to a reply of which nothing was executed."""
-    match action:
-        case Cut():
-            template = phase.texts.cut
-        case Malformed():
-            template = phase.texts.malformed
-        case Ask():
-            template = phase.texts.nudge
-        case _:
-            return None
-    return render(template, done_signal=phase.rules.done_signal)

@@ -4,15 +4,26 @@ import ast
 from collections.abc import Sequence
 from typing import cast
 
+from engine.actions import AnyAction, Ask, Cut, Malformed
 from engine.phase import Phase
 from engine.prompts import render
-from engine.transcript import Execution
+from engine.transcript import NAMESPACE_LOST, Execution
 
 _SHOWN_CHARS = 2000
 _EDGE_CHARS = 1000
 _SHOWN_ITEMS = 20
 _LAST_ITEMS = 2
-_LOST_KINDS = frozenset({"NamespaceLost", "Timeout", "MemoryLimit"})
+
+
+def respond(
+    phase: Phase, action: AnyAction, executions: Sequence[Execution], due: str | None
+) -> str | None:
+    """Return what answers a reply, with the reminder that is `due`; None when nothing does."""
+    notes = [due] if due else []
+    if executions:
+        return observe(phase, executions, notes)
+    word = _word_on(phase, action)
+    return "\n\n".join([word, *notes]) if word else None
 
 
 def observe(phase: Phase, executions: Sequence[Execution], notes: Sequence[str]) -> str:
@@ -40,8 +51,22 @@ def shorten(output: str) -> str:
     return _short_literal(output) or _short_text(output)
 
 
+def _word_on(phase: Phase, action: AnyAction) -> str | None:
+    """Return what is said to a reply of which nothing was executed."""
+    match action:
+        case Cut():
+            template = phase.texts.cut
+        case Malformed():
+            template = phase.texts.malformed
+        case Ask():
+            template = phase.texts.nudge
+        case _:
+            return None
+    return render(template, done_signal=phase.rules.done_signal)
+
+
 def _hints(phase: Phase, executions: Sequence[Execution]) -> list[str]:
-    if any(execution.error and execution.error.kind in _LOST_KINDS for execution in executions):
+    if any(execution.error and execution.error.kind == NAMESPACE_LOST for execution in executions):
         return [phase.texts.namespace_lost.strip()]
     is_silent = not any(execution.output.strip() for execution in executions)
     return [phase.texts.no_output.strip()] if executions and is_silent else []

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import product
+from types import MappingProxyType
 
 from engine.errors import ChatError, InvestigationError, RunError, SandboxError
-from engine.events import InvestigationEnded, InvestigationStarted
+from engine.events import Event, InvestigationEnded, InvestigationStarted
 from engine.loop import Parts, investigate
 from engine.transcript import Investigation, StopReason
 
@@ -42,9 +43,15 @@ def investigation_seed(study_seed: int, phase: str, replicate: int) -> int:
 
 
 async def conduct(
-    cases: Iterable[Investigation], parts_for: PartsFor, *, concurrency: int
+    cases: Iterable[Investigation],
+    parts_for: PartsFor,
+    *,
+    concurrency: int,
+    histories: Mapping[str, Sequence[Event]] = MappingProxyType({}),
 ) -> dict[str, StopReason]:
     """Run all `cases`, at most `concurrency` at once for each model; return their ends by id.
+
+    `histories`: what is recorded already of those that are taken up again, by id.
 
     A failed investigation ends with a typed reason and never stops its siblings. The limit is
     per model, so that a slow model cannot keep a fast one waiting.
@@ -57,7 +64,8 @@ async def conduct(
 
     async def one(case: Investigation) -> None:
         async with gates.setdefault(case.model, asyncio.Semaphore(concurrency)):
-            ends[case.id] = await _contained(case, parts_for(case))
+            history = histories.get(case.id, ())
+            ends[case.id] = await _contained(case, parts_for(case), history)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -68,25 +76,17 @@ async def conduct(
     return ends
 
 
-async def _contained(case: Investigation, parts: Parts) -> StopReason:
+async def _contained(case: Investigation, parts: Parts, history: Sequence[Event]) -> StopReason:
     """Run one investigation and record its end, whatever the end is."""
-    parts.record.append(
-        InvestigationStarted(
-            time=parts.clock(),
-            investigation=case.id,
-            model=case.model,
-            phase=case.phase,
-            replicate=case.replicate,
-            seed=case.seed,
-        )
-    )
+    if not history:
+        parts.record.append(_started(case, parts.clock()))
     try:
-        reason, detail = await investigate(case, parts), ""
+        reason, detail = await investigate(case, parts, history), ""
     except InvestigationError as error:
         reason, detail = _reason(error), str(error)
     except RunError:
         raise
-    except Exception as error:  # noqa: BLE001 - the recorded boundary: a defect ends one investigation
+    except Exception as error:  # noqa: BLE001 - the recorded boundary of one investigation
         _LOG.exception("investigation %s", case.id)
         reason, detail = StopReason.FAULT, f"{type(error).__name__}: {error}"
     parts.record.append(
@@ -96,6 +96,17 @@ async def _contained(case: Investigation, parts: Parts) -> StopReason:
     )
     await parts.record.commit()
     return reason
+
+
+def _started(case: Investigation, time: float) -> InvestigationStarted:
+    return InvestigationStarted(
+        time=time,
+        investigation=case.id,
+        model=case.model,
+        phase=case.phase,
+        replicate=case.replicate,
+        seed=case.seed,
+    )
 
 
 def _reason(error: InvestigationError) -> StopReason:

@@ -75,6 +75,18 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch when the reply was complete."""
 
 
+NAMESPACE_LOST = "NamespaceLost"
+"""Kind of the error of a block that ended its process, and with it all variables."""
+
+
+class ExecutionError(msgspec.Struct, frozen=True):
+    """Why a code block, or a call that it made, did not run to its end."""
+
+    kind: str
+    """Class name of the exception, or `NAMESPACE_LOST`."""
+    message: str
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One introspection call made by model code, with the answer it got."""
 
@@ -82,15 +94,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Dotted name, e.g. "weights.get_weight_statistics"."""
     arguments: dict[str, object]
     answer: object = None
-    error: str | None = None
-
-
-class ExecutionError(msgspec.Struct, frozen=True):
-    """Why a code block did not run to its end."""
-
-    kind: str
-    """Class name of the exception, or "Timeout", "MemoryLimit", "NamespaceLost"."""
-    message: str
+    error: ExecutionError | None = None
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +148,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[Message, ...] = ()
     """The conversation as the model saw it."""
     turns: tuple[Turn, ...] = ()
+    revivals: tuple[Literal["exact", "diverged"], ...] = ()
+    """One for each time it was taken up again: did the namespace come back as it was?"""
 
 
 class Conversation:

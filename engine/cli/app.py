@@ -26,6 +26,7 @@ _COMMANDS = {
         "engine.cli.compare:compare",
         "Run phases with several models at once and compare them.",
     ),
+    "resume": ("engine.cli.resume:resume", "Go on with a run that was interrupted or killed."),
     "report": ("engine.cli.report:report", "Show what a run found."),
     "phases": ("engine.cli.phases:phases", "List the experimental conditions."),
     "doctor": (

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from engine.cli.display import Watched, display
 from engine.cli.knowledge import Knowledge, open_knowledge
 from engine.cli.options import minimum_tier
 from engine.cli.progress import Progress
-from engine.cli.record import manifest_of
+from engine.cli.record import check_unchanged, manifest_of
 from engine.cli.report import show
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
-from engine.events import RunEnded, RunStarted
-from engine.journal import open_journal
+from engine.events import Event, RunEnded, RunStarted
+from engine.fold import histories
+from engine.journal import open_journal, read_events
 from engine.loop import Parts, Record
 from engine.manifest import Manifest, write_manifest
 from engine.report.files import write_files
@@ -37,19 +38,26 @@ DONE, FAILED, PARTIAL = 0, 1, 4
 
 
 def carry_out(study: Study) -> int:
-    """Run `study`, show what came of it, and return the exit code."""
+    """Run a new `study`, show what came of it, and return the exit code."""
     _announce(study)
     if study.options.dry_run:
         return DONE
     out = study.options.out or default_directory(study.phases[0].key)
+    return see_through(lambda: conduct_study(study, out), out, as_json=study.options.as_json)
+
+
+def see_through(
+    work: Callable[[], Coroutine[object, object, Run]], out: Path, *, as_json: bool
+) -> int:
+    """Do the `work` on the run directory `out`, show what came of it, return the exit code."""
     try:
-        result = asyncio.run(_interruptible(study, out))
+        result = asyncio.run(_interruptible(work()))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say_interrupted(out)
         raise
-    show(result, as_json=study.options.as_json)
+    show(result, as_json=as_json)
     say(f"run directory: {out}")
-    return _exit_code(result)
+    return _exit_code(result, out)
 
 
 def _announce(study: Study) -> None:
@@ -65,27 +73,28 @@ def _announce(study: Study) -> None:
 
 def _say_interrupted(out: Path) -> None:
     if (out / "manifest.json").exists():
-        say(f"interrupted. What happened until now is recorded; see it with: report {out}")
+        say(f"interrupted; what happened until now is recorded. Go on with: resume {out}")
     else:
         say("interrupted before the run began; nothing was written.")
 
 
-def _exit_code(result: Run) -> int:
-    n_lost = sum(item.is_infrastructure for item in result.measures)
-    if not n_lost:
+def _exit_code(result: Run, out: Path) -> int:
+    lost = [item for item in result.measures if item.is_infrastructure]
+    if not lost:
         return DONE
-    say(f"{n_lost} of {len(result.measures)} investigations were ended by infrastructure:")
-    for item in [item for item in result.measures if item.is_infrastructure][:5]:
+    say(f"{len(lost)} of {len(result.measures)} investigations were ended by infrastructure:")
+    for item in lost[:5]:
         say(f"  {item.investigation}: {item.stop_reason}: {item.detail}")
-    return FAILED if n_lost == len(result.measures) else PARTIAL
+    say(f"Go on with them by: resume {out}")
+    return FAILED if len(lost) == len(result.measures) else PARTIAL
 
 
-async def _interruptible(study: Study, out: Path) -> Run:
+async def _interruptible(work: Coroutine[object, object, Run]) -> Run:
     """Let SIGTERM unwind everything, as Ctrl-C does."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await conduct_study(study, out)
+    return await work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +109,7 @@ class _Ready:
 
 
 async def conduct_study(study: Study, out: Path) -> Run:
-    """Run `study` in the directory `out`; what was recorded is written out even on interruption.
+    """Run a new `study` in the directory `out`; what was recorded is written out in any case.
 
     Raises:
         UsageError, NotReadyError: something is wrong with what was asked or with the machine;
@@ -110,13 +119,40 @@ async def conduct_study(study: Study, out: Path) -> Run:
     with new_directory(out) as directory:
         async with _made_ready(study, directory) as ready:
             write_manifest(directory, ready.manifest)
-            try:
-                with open_journal(directory / "events.jsonl") as journal:
-                    await _run(study, ready, journal)
-            finally:
-                result = read_run(directory)
-                write_files(result)
-        return result
+            return await _record(study, ready, directory, {})
+
+
+async def continue_study(study: Study, out: Path) -> Run:
+    """Take up every investigation of the run in `out` that the model did not end by itself.
+
+    Raises:
+        UsageError: the conditions of the run have changed; the fields are named.
+        NotReadyError, RunError: as `conduct_study`.
+    """
+    before = read_run(out)
+    ended = {item.investigation for item in before.measures if not item.is_infrastructure}
+    recorded = histories(read_events(out / "events.jsonl"))
+    left = {case: events for case, events in recorded.items() if case not in ended}
+    async with _made_ready(study, out) as ready:
+        check_unchanged(before.manifest, ready.manifest)
+        return await _record(study, ready, out, left, ended)
+
+
+async def _record(
+    study: Study,
+    ready: _Ready,
+    directory: Path,
+    recorded: Mapping[str, Sequence[Event]],
+    ended: Container[str] = (),
+) -> Run:
+    cases = [case for case in study.investigations() if case.id not in ended]
+    try:
+        with open_journal(directory / "events.jsonl") as journal:
+            await _run(study, ready, journal, cases, recorded)
+    finally:
+        result = read_run(directory)
+        write_files(result)
+    return result
 
 
 @asynccontextmanager
@@ -153,9 +189,14 @@ def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[ChatBackend]:
     return open_backend(endpoint, key=read_key(endpoint.key_variable))
 
 
-async def _run(study: Study, ready: _Ready, journal: Record) -> None:
-    cases = study.investigations()
-    progress = Progress(study.models, len(cases) // len(study.models), time.time())
+async def _run(
+    study: Study,
+    ready: _Ready,
+    journal: Record,
+    cases: Sequence[Investigation],
+    recorded: Mapping[str, Sequence[Event]],
+) -> None:
+    progress = Progress(cases, time.time())
     kind, has_colour = study.options.display, read_settings().has_colour
     with display(kind, progress, has_colour=has_colour) as watch:
         record = Watched(journal, watch)
@@ -166,7 +207,7 @@ async def _run(study: Study, ready: _Ready, journal: Record) -> None:
 
         is_interrupted = True
         try:
-            await conduct(cases, parts_for, concurrency=study.concurrency)
+            await conduct(cases, parts_for, concurrency=study.concurrency, histories=recorded)
             is_interrupted = False
         finally:
             record.append(RunEnded(time=time.time(), is_interrupted=is_interrupted))

@@ -1,7 +1,7 @@
 """Live progress on stderr, drawn from events only."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import msgspec
@@ -38,7 +38,7 @@ class Watched(Record):
 
 
 @contextmanager
-def display(kind: str, progress: Progress, *, has_colour: bool) -> Iterator[Watch]:
+def display(kind: str, progress: Progress, *, has_colour: bool) -> Generator[Watch]:
     """Show `progress` in the way that `kind` names; yield what must be told of every event."""
     if kind == "auto":
         kind = "rich" if sys.stderr.isatty() else "plain"
@@ -55,7 +55,7 @@ def display(kind: str, progress: Progress, *, has_colour: bool) -> Iterator[Watc
 
 
 @contextmanager
-def _rich(progress: Progress, *, has_colour: bool) -> Iterator[Watch]:
+def _rich(progress: Progress, *, has_colour: bool) -> Generator[Watch]:
     console = Console(stderr=True, no_color=not has_colour)
     with Live(get_renderable=lambda: _table(progress), console=console, refresh_per_second=4):
         yield progress.take
@@ -66,14 +66,14 @@ def _table(progress: Progress) -> Table:
     for title in ("model", "done", "running", "turns", "blocks", "errors", "tokens/s", "ended by"):
         table.add_column(title, justify="left" if title in {"model", "ended by"} else "right")
     for model, tally in progress.tallies.items():
-        table.add_row(model, *_cells(progress, tally))
+        table.add_row(model, *_cells(progress, model, tally))
     return table
 
 
-def _cells(progress: Progress, tally: Tally) -> tuple[str, ...]:
+def _cells(progress: Progress, model: str, tally: Tally) -> tuple[str, ...]:
     rate = tally.tokens / progress.elapsed_s if progress.elapsed_s else 0.0
     return (
-        f"{tally.ended.total()}/{progress.investigations_each}",
+        f"{tally.ended.total()}/{progress.planned[model]}",
         f"{tally.running}",
         f"{tally.turns}",
         f"{tally.blocks}",
@@ -97,15 +97,15 @@ class _Plain:
         if event.time - self._said_at >= _PLAIN_EVERY_S or (is_end and self._is_over()):
             self._said_at = event.time
             for model, tally in progress.tallies.items():
-                say(f"{progress.elapsed_s:6.1f} s  {model}: {_sentence(progress, tally)}")
+                say(f"{progress.elapsed_s:6.1f} s  {model}: {_sentence(progress, model, tally)}")
 
     def _is_over(self) -> bool:
-        each = self._progress.investigations_each
-        return all(tally.ended.total() == each for tally in self._progress.tallies.values())
+        ended = sum(tally.ended.total() for tally in self._progress.tallies.values())
+        return ended == self._progress.planned.total()
 
 
-def _sentence(progress: Progress, tally: Tally) -> str:
-    done, running, turns, blocks, errors, rate, ends = _cells(progress, tally)
+def _sentence(progress: Progress, model: str, tally: Tally) -> str:
+    done, running, turns, blocks, errors, rate, ends = _cells(progress, model, tally)
     return (
         f"{done} done, {running} running, {turns} turns, {blocks} blocks, {errors} errors, "
         f"{rate} tokens/s" + (f"; ended by: {ends}" if ends else "")

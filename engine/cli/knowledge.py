@@ -40,10 +40,9 @@ def open_knowledge(endpoints: Iterable[Endpoint], phases: Iterable[Phase]) -> Kn
         NotReadyError: a checkpoint is damaged, or nothing that a phase grants is left.
     """
     subjects = {endpoint.model: _subject(endpoint) for endpoint in endpoints}
-    shared = set.intersection(
-        *(set(available_capabilities(subject.checkpoint)) for subject in subjects.values())
-    )
-    knowledge = Knowledge(subjects=subjects, capabilities=tuple(sorted(shared)))
+    blind = any(subject.checkpoint is None for subject in subjects.values())
+    seen = None if blind else next(iter(subjects.values())).checkpoint
+    knowledge = Knowledge(subjects=subjects, capabilities=available_capabilities(seen))
     for phase in phases:
         _tell_withheld(knowledge, phase)
     return knowledge

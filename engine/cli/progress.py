@@ -1,15 +1,18 @@
 """How far a run is: a tally per model, taken from events alone."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.events import (
     CompletionReceived,
     Event,
     InvestigationEnded,
+    InvestigationResumed,
     InvestigationStarted,
     TurnEnded,
 )
+from engine.transcript import Investigation
 
 
 @dataclass
@@ -29,21 +32,20 @@ class Tally:
 class Progress:
     """Tallies of all models of a run."""
 
-    def __init__(self, models: tuple[str, ...], investigations_each: int, started: float) -> None:
-        """Begin at zero; `started` is seconds since the epoch."""
-        self.tallies = {model: Tally() for model in models}
-        self.investigations_each = investigations_each
+    def __init__(self, cases: Sequence[Investigation], started: float) -> None:
+        """Begin at zero with `cases` to do; `started` is seconds since the epoch."""
         self.started = started
         self.now = started
-        self._model_of: dict[str, str] = {}
+        self._model_of = {case.id: case.model for case in cases}
+        self.planned = Counter(self._model_of.values())
+        self.tallies = {model: Tally() for model in self.planned}
 
     def take(self, event: Event) -> None:
         """Count one event."""
         self.now = max(self.now, event.time)
         match event:
-            case InvestigationStarted():
-                self._model_of[event.investigation] = event.model
-                self.tallies[event.model].running += 1
+            case InvestigationStarted() | InvestigationResumed():
+                self._tally(event.investigation).running += 1
             case CompletionReceived():
                 tally = self._tally(event.investigation)
                 tally.tokens += event.completion.usage.completion_tokens

@@ -1,6 +1,7 @@
 """The manifest of a study that is about to run."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ from engine.cli.knowledge import Knowledge
 from engine.cli.provenance import git_revision, machine, versions
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
+from engine.errors import UsageError
 from engine.manifest import Arm, Manifest, SandboxFacts
 from engine.sandbox import Limits
 from engine.sandbox.host import ProcessSandbox
@@ -41,6 +43,47 @@ def manifest_of(
         git_revision=git_revision(),
         machine=machine(),
     )
+
+
+def check_unchanged(before: Manifest, now: Manifest) -> None:
+    """Compare the conditions of a run with those under which it is to go on.
+
+    Another address, machine or version is allowed: the journal says when the run was taken up.
+
+    Raises:
+        UsageError: a condition that shapes results has changed; every such field is named.
+    """
+    pairs = list(_changes(_conditions(before), _conditions(now)))
+    if pairs:
+        listed = "; ".join(f"{name} was {old!r} and is {new!r}" for name, old, new in pairs)
+        raise UsageError(
+            f"this run cannot go on under changed conditions: {listed}. "
+            "Restore them, or start a new run."
+        )
+
+
+def _conditions(manifest: Manifest) -> dict[str, object]:
+    """Return by name what may not differ within one run."""
+    arms = {
+        f"{field} of {arm.model}": getattr(arm, field)
+        for arm in manifest.arms
+        for field in ("served_model", "checkpoint_fingerprint", "max_model_len")
+    }
+    limits = {f"sandbox limit {name}": limit for name, limit in manifest.sandbox.limits.items()}
+    return {
+        **arms,
+        **limits,
+        "capabilities": manifest.capabilities,
+        "sandbox tier": manifest.sandbox.tier,
+    }
+
+
+def _changes(
+    before: dict[str, object], now: dict[str, object]
+) -> Iterator[tuple[str, object, object]]:
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            yield name, before.get(name), now.get(name)
 
 
 def _arm(endpoint: Endpoint, knowledge: Knowledge) -> Arm:

@@ -7,14 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
-from servers.embedded.launcher import serve
-from servers.embedded.model import EmbeddedModel, tiny_models
 
 from engine.chat.discovery import resolve
 from engine.cli.options import Options
 from engine.endpoint import Endpoint, check_distinct, parse_endpoint
 from engine.errors import UsageError
 from engine.settings import read_key
+from servers.embedded.launcher import serve
+from servers.embedded.model import EmbeddedModel, tiny_models
 
 N_SLOTS = 32
 """Requests that one embedded server works on at once; the rest queue in the server."""

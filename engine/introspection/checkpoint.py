@@ -17,6 +17,7 @@ from engine.introspection.quantised import encodings_of, scheme_of
 from engine.introspection.safetensors import Floats, Tensor, read_header
 
 _REMEDY = "Fetch the checkpoint again, or name another directory with --checkpoint."
+_SAMPLE_BYTES = 1 << 16
 _INDEX = "model.safetensors.index.json"
 _WHOLE = "model.safetensors"
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight")
@@ -65,7 +66,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Parameter]
     """In the order of the model: embedding, layers, norm, head."""
     fingerprint: str
-    """Hash of the configuration, the headers and the files' sizes and times; not of the values."""
+    """Hash of configuration, headers, sizes and samples of the values; the same on any machine."""
 
     @property
     def n_values(self) -> int:
@@ -154,12 +155,23 @@ def _tied(found: Mapping[str, Parameter], config: Mapping[str, object]) -> dict[
     return {_HEAD: msgspec.structs.replace(source, name=_HEAD, shared_with=source.name)}
 
 
+def _sample(path: Path) -> str:
+    """Return a hash of the first, middle and last bytes of a file, cheap at any size."""
+    digest = hashlib.blake2b(digest_size=16)
+    n_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        for offset in (0, n_bytes // 2, max(0, n_bytes - _SAMPLE_BYTES)):
+            file.seek(offset)
+            digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
 def _fingerprint(config: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
-    files = {tensor.path.name: tensor.path.stat() for tensor in tensors.values()}
+    paths = sorted({tensor.path for tensor in tensors.values()})
     described = {
         "config": config,
         "tensors": [(t.name, t.shape, t.stored, t.offset) for t in tensors.values()],
-        "files": [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()],
+        "files": [(path.name, path.stat().st_size, _sample(path)) for path in paths],
     }
     return hashlib.blake2b(
         msgspec.json.encode(described, order="sorted"), digest_size=16

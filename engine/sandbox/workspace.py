@@ -1,65 +1,82 @@
-"""One investigation's workspace: its worker, the blocks it runs, the questions it asks."""
+"""One investigation's workspace: its worker, the blocks it runs, and a new worker after a loss."""
 
 import asyncio
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
-from engine.errors import CapabilityError, SandboxError
+from engine.errors import SandboxError
 from engine.sandbox import Answer, Limits, printed
 from engine.sandbox.channel import LostError
-from engine.sandbox.forkserver import Process
+from engine.sandbox.cores import Cores
 from engine.sandbox.plaintext import plain
-from engine.sandbox.protocol import (
-    Answered,
-    Ask,
-    Begin,
-    Done,
-    Failure,
-    Ready,
-    Refused,
-    Run,
-    ViolationError,
-)
-from engine.transcript import Call, Execution, ExecutionError
+from engine.sandbox.process import Process
+from engine.sandbox.protocol import Ask, Begin, Done, Failure, Ready, Run, ViolationError
+from engine.sandbox.questions import Questions
+from engine.sandbox.stint import Stint
+from engine.sandbox.watchdog import resident_bytes
+from engine.transcript import Execution, ExecutionError
+
+LOST = "NamespaceLost"
+"""Kind of the error of a block that cost the process, and with it every variable."""
+MAX_CODE_CHARS = 1_000_000
 
 _GRACE_S = 2.0
+"""Computing time left to a block that was interrupted, until it is killed."""
 _BEGIN_S = 60.0
-_MAX_CODE_CHARS = 1_000_000
 
 
 class ProcessWorkspace:
-    """Runs blocks in a worker process, and in a new one after the old was lost."""
+    """Runs blocks in a worker process, one after another."""
 
     def __init__(
         self,
         *,
         fork: Callable[[], Awaitable[Process]],
-        modules: Mapping[str, str],
+        cores: Cores,
+        begin: Begin,
         answer: Answer,
         limits: Limits,
     ) -> None:
-        """Fork workers with `fork`, serve `modules` in them, answer questions with `answer`."""
+        """Fork workers with `fork`, start them with `begin`, answer questions with `answer`."""
         self._fork = fork
-        self._modules = dict(modules)
+        self._cores = cores
+        self._begin = begin
         self._answer = answer
         self._limits = limits
         self._process: Process | None = None
         self._n_blocks = 0
 
+    async def start(self) -> Process:
+        """Have a worker forked and its modules loaded.
+
+        Raises:
+            SandboxError: it did not get ready; no model code has run yet.
+        """
+        process = self._process = await self._fork()
+        try:
+            async with asyncio.timeout(_BEGIN_S):
+                await process.channel.send(self._begin)
+                reply = await process.channel.receive()
+        except (LostError, ViolationError, TimeoutError, ValueError) as error:
+            how = await process.end()
+            raise SandboxError(f"a worker did not get ready: {error or how}") from error
+        if isinstance(reply, Done) and reply.failure is not None:
+            raise SandboxError(f"a module cannot be loaded:\n{reply.failure.traceback}")
+        assert isinstance(reply, Ready), reply
+        process.ready_bytes = resident_bytes(process.host_pid())
+        self._n_blocks = 0
+        return process
+
     async def execute(self, code: str) -> Execution:
         """Run one block to its end; see `engine.sandbox.Workspace`."""
-        if len(code) > _MAX_CODE_CHARS:
+        if len(code) > MAX_CODE_CHARS:
             return _too_long(code)
         process = self._process or await self.start()
-        printed.clear(process.printed_fd)
-        calls: list[Call] = []
-        clock = asyncio.get_running_loop().time
-        started = clock()
+        questions = Questions(self._answer)
+        stint = Stint(self._cores, process)
         try:
-            failure = await self._run(process, code, calls)
-        except (LostError, ViolationError) as lost:
-            failure = await self._lost(process, str(lost))
+            failure = await self._outcome(stint, process, questions, code)
         except BaseException:
             await self.close()
             raise
@@ -69,76 +86,70 @@ class ProcessWorkspace:
         return Execution(
             code=code,
             output=output,
-            error=failure and ExecutionError(failure.kind, plain(failure.message)),
-            calls=tuple(calls),
-            duration_s=clock() - started,
+            error=None if failure is None else ExecutionError(failure.kind, plain(failure.message)),
+            calls=questions.calls,
+            duration_s=stint.used_s,
         )
-
-    async def start(self) -> Process:
-        """Have a worker forked and its modules loaded."""
-        process = self._process = await self._fork()
-        try:
-            async with asyncio.timeout(_BEGIN_S):
-                await process.channel.send(Begin(self._modules, None))
-                reply = await process.channel.receive()
-        except (LostError, ViolationError, TimeoutError, ValueError) as error:
-            await self.close()
-            raise SandboxError(f"a worker did not get ready: {error}") from error
-        assert isinstance(reply, Ready), reply
-        self._n_blocks = 0
-        return process
 
     async def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
-        if process is not None:
-            try:
-                await process.end()
-            finally:
-                process.close()
+        if process is None:
+            return
+        try:
+            await process.end()
+        finally:
+            process.close()
 
-    async def _run(self, process: Process, code: str, calls: list[Call]) -> Failure | None:
+    async def _outcome(
+        self, stint: Stint, process: Process, questions: Questions, code: str
+    ) -> Failure | None:
+        """Run the block; a lost process is an outcome, too."""
         self._n_blocks += 1
-        block_id = secrets.randbits(62)
-        await process.channel.send(Run(block_id, self._n_blocks, code))
+        run = Run(secrets.randbits(62), self._n_blocks, code)
+        printed.clear(process.printed_fd)
         try:
-            async with asyncio.timeout(self._limits.wall_s):
-                return await self._converse(process, block_id, calls)
-        except TimeoutError:
-            process.signal(signal.SIGINT)
-        try:
-            async with asyncio.timeout(_GRACE_S):
-                return await self._converse(process, block_id, calls)
-        except TimeoutError:
-            raise LostError(
-                f"the block ran longer than {self._limits.wall_s:g} s and could not be interrupted"
-            ) from None
+            async with stint:
+                await process.channel.send(run)
+                return await self._converse(stint, process, questions, run.id)
+        except (LostError, ViolationError) as lost:
+            how = await process.end()
+            return Failure(kind=LOST, message=f"{lost or how}; all variables are lost")
 
-    async def _converse(self, process: Process, block_id: int, calls: list[Call]) -> Failure | None:
+    async def _converse(
+        self, stint: Stint, process: Process, questions: Questions, block_id: int
+    ) -> Failure | None:
+        """Answer the block's questions until it is done, interrupt it when its time is up."""
+        limit_s = self._limits.wall_s
+        is_late = False
         while True:
-            frame = await process.channel.receive()
+            try:
+                frame = await stint.receive(limit_s)
+            except TimeoutError:
+                if is_late:
+                    raise LostError(self._not_interruptible()) from None
+                is_late, limit_s = True, stint.used_s + _GRACE_S
+                process.signal(signal.SIGINT)
+                continue
             if isinstance(frame, Ready) or frame.id != block_id:
                 raise ViolationError("a frame of another block")
             if isinstance(frame, Done):
                 return frame.failure
-            await process.channel.send(await self._answered(frame, calls))
+            await self._reply(stint, process, questions, frame, is_late=is_late)
 
-    async def _answered(self, ask: Ask, calls: list[Call]) -> Answered | Refused:
-        try:
-            answer = await self._answer(ask.method, ask.arguments)
-        except CapabilityError as error:
-            calls.append(Call(method=ask.method, arguments=ask.arguments, error=str(error)))
-            return Refused(ask.id, error.kind, str(error))
-        calls.append(Call(method=ask.method, arguments=ask.arguments, answer=answer))
-        return Answered(ask.id, answer)
+    async def _reply(
+        self, stint: Stint, process: Process, questions: Questions, ask: Ask, *, is_late: bool
+    ) -> None:
+        if is_late:
+            reply = questions.refuse(ask, "TimeoutError", "the time of the block is up")
+        else:
+            async with stint.rest():
+                reply = await questions.reply(ask)
+        async with asyncio.timeout(_GRACE_S):
+            await process.channel.send(reply)
 
-    async def _lost(self, process: Process, reason: str) -> Failure:
-        """End what is left of the worker, and say why it is gone."""
-        is_own_end = not reason
-        status = await process.end()
-        if is_own_end:
-            reason = "the process was ended" + _status_text(status)
-        return Failure(kind="NamespaceLost", message=f"{reason}; all variables are lost")
+    def _not_interruptible(self) -> str:
+        return f"the block ran longer than {self._limits.wall_s:g} s and did not stop when told to"
 
     def _output(self, process: Process, failure: Failure | None) -> str:
         text, n_dropped = printed.read(process.printed_fd, self._limits.output_chars)
@@ -151,20 +162,9 @@ class ProcessWorkspace:
 
 
 def _too_long(code: str) -> Execution:
-    message = f"the block has {len(code):,} characters, at most {_MAX_CODE_CHARS:,} are executed"
+    message = f"the block has {len(code):,} characters, at most {MAX_CODE_CHARS:,} are executed"
     return Execution(
         code=code,
         output=f"SyntaxError: {message}\n",
         error=ExecutionError("SyntaxError", message),
     )
-
-
-def _status_text(status: int | None) -> str:
-    if status is None:
-        return ""
-    if status >= 0:
-        return f" by its own code (exit status {status})"
-    try:
-        return f" by {signal.Signals(-status).name}"
-    except ValueError:
-        return f" by signal {-status}"

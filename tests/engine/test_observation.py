@@ -1,7 +1,7 @@
 """What goes back to the model."""
 
 from engine.observation import observe, reminder, shorten
-from engine.transcript import Execution, ExecutionError
+from engine.transcript import NAMESPACE_LOST, Execution, ExecutionError
 from phases.load import get_phase
 
 PHASE = get_phase("comparison")
@@ -26,7 +26,7 @@ def test_silence_brings_the_hint_about_print() -> None:
 
 
 def test_a_lost_process_is_said() -> None:
-    lost = ran("", ExecutionError("Timeout", "30 s"))
+    lost = ran("", ExecutionError(NAMESPACE_LOST, "ran too long"))
     assert "variables, functions and imports are lost" in observe(PHASE, [lost], [])
 
 

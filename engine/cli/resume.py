@@ -1,0 +1,63 @@
+"""`resume RUN`: go on with a run that was interrupted or killed, at its next turn."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from engine.cli.conduct import continue_study, see_through
+from engine.cli.console import say
+from engine.cli.options import Display, Options
+from engine.cli.serving import choose
+from engine.cli.study import Study
+from engine.manifest import Arm, Manifest, read_manifest
+
+
+def resume(run: Path, /, *, endpoint: tuple[str, ...] = (), display: Display = "auto") -> int:
+    """Go on with a run that was interrupted or killed.
+
+    Every investigation that the model did not end by itself continues at its next turn, with the
+    settings of the run's manifest. A completion that was received is not asked for again.
+
+    Parameters
+    ----------
+    run
+        Run directory.
+    endpoint
+        NAME=URL[#MODEL]: the same model at another address. Repeatable.
+    display
+        Live progress: rich in a terminal, plain otherwise.
+    """
+    manifest = read_manifest(run)
+    options = replace(_options(manifest), endpoint=_endpoints(manifest, endpoint), display=display)
+    serving = choose(options, [arm.model for arm in manifest.arms])
+    study = Study(serving=serving, phases=manifest.phases, options=options)
+    say(f"going on with {run}: {serving.reason}")
+    return see_through(lambda: continue_study(study, run), run, as_json=False)
+
+
+def _options(manifest: Manifest) -> Options:
+    return Options(
+        checkpoint=_checkpoints(manifest),
+        replicates=manifest.replicates,
+        seed=manifest.seed,
+        concurrency=manifest.concurrency,
+        allow_contained_only=manifest.sandbox.tier == "contained-only",
+    )
+
+
+def _endpoints(manifest: Manifest, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the addresses of the run's arms, replaced by those given."""
+    if manifest.serving != "endpoint":
+        return ()
+    moved = {text.partition("=")[0] for text in given}
+    kept = [_address(arm) for arm in manifest.arms if arm.model not in moved]
+    return (*kept, *given)
+
+
+def _address(arm: Arm) -> str:
+    return f"{arm.model}={arm.url}#{arm.served_model}"
+
+
+def _checkpoints(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.serving != "endpoint":
+        return ()
+    return tuple(f"{arm.model}={arm.checkpoint}" for arm in manifest.arms if arm.checkpoint)

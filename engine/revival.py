@@ -1,0 +1,52 @@
+"""A namespace brought back: recorded blocks run again, with the answers that are recorded."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from engine.errors import CapabilityError
+from engine.sandbox import Answer, Workspace
+from engine.transcript import NAMESPACE_LOST, Call, Execution
+
+
+class Revival:
+    """Answers calls from the record while the recorded blocks run, and live ones after that."""
+
+    def __init__(self, executions: Sequence[Execution], live: Answer) -> None:
+        """Bring back what `executions` left behind; `live` answers what comes later."""
+        self.calls = [call for execution in executions for call in execution.calls]
+        self._executions = _since_last_loss(executions)
+        self._live = live
+        self._recorded: deque[Call] = deque()
+        self._is_over = not executions
+
+    async def answer(self, method: str, arguments: Mapping[str, object]) -> object:
+        """Answer one call of model code.
+
+        Raises:
+            CapabilityError: it was refused then, is refused now, or was never made then.
+        """
+        if self._is_over:
+            return await self._live(method, arguments)
+        call = self._recorded.popleft() if self._recorded else None
+        if call is None or call.method != method or call.arguments != dict(arguments):
+            raise CapabilityError("RuntimeError", f"{method}: not what was asked before")
+        if call.error is not None:
+            raise CapabilityError(call.error.kind, call.error.message)
+        return call.answer
+
+    async def run(self, workspace: Workspace) -> bool:
+        """Run the recorded blocks in `workspace`; True when each printed what it did before."""
+        is_exact = True
+        for recorded in self._executions:
+            self._recorded = deque(recorded.calls)
+            again = await workspace.execute(recorded.code)
+            is_exact = is_exact and again.output == recorded.output
+        self._is_over = True
+        return is_exact
+
+
+def _since_last_loss(executions: Sequence[Execution]) -> Sequence[Execution]:
+    """Return what ran after the process was last lost; what ran before left nothing."""
+    errors = [each.error.kind if each.error else None for each in executions]
+    losses = [position for position, kind in enumerate(errors) if kind == NAMESPACE_LOST]
+    return executions[losses[-1] + 1 :] if losses else executions

@@ -1,0 +1,88 @@
+"""Where an investigation stands: a fold over its events, live and when a run is resumed."""
+
+from dataclasses import dataclass, field
+
+from engine.budget import Ledger
+from engine.events import (
+    CompletionReceived,
+    Event,
+    ExperimentEnded,
+    ExperimentStarted,
+    TurnEnded,
+)
+from engine.transcript import Conversation, Execution, Message, StopReason, Usage
+
+
+@dataclass
+class Standing:
+    """All that the next step depends on. Only `take` changes it, but for sending what is unsent."""
+
+    conversation: Conversation = field(default_factory=Conversation)
+    uncounted: list[str] = field(default_factory=list[str])
+    """Texts that the server has not counted yet."""
+    counted: Usage | None = None
+    """What the server counted for the last completion."""
+    unsent: str | None = None
+    """The last observation, until it is sent by itself or opens the next experiment."""
+    ledger: Ledger = field(default_factory=Ledger)
+    experiment: str | None = None
+    """Name of the experiment that is open."""
+    used: int = 0
+    """Turns used in it."""
+    asked: CompletionReceived | None = None
+    """A completion that was received and not acted on yet."""
+    last: TurnEnded | None = None
+    """The last turn of the open experiment."""
+    ends: list[StopReason] = field(default_factory=list[StopReason])
+    """Why the experiments before ended, in order."""
+    executions: list[Execution] = field(default_factory=list[Execution])
+
+    def take(self, event: Event) -> None:
+        """Take one event of the investigation."""
+        match event:
+            case ExperimentStarted():
+                self._open(event)
+            case CompletionReceived():
+                self._receive(event)
+            case TurnEnded():
+                self._end_turn(event)
+            case ExperimentEnded():
+                self.ends.append(event.stop_reason)
+                self.experiment = None
+            case _:
+                pass
+
+    @property
+    def ending(self) -> StopReason | None:
+        """Why the open experiment ends after its last turn; None when it goes on."""
+        return self.last.ends if self.last and self.asked is None else None
+
+    def send_unsent(self) -> None:
+        """Let the last observation be a message of its own; the open experiment goes on."""
+        if self.unsent is not None:
+            self._add(Message("user", self.unsent))
+            self.unsent = None
+
+    def _open(self, event: ExperimentStarted) -> None:
+        self.experiment, self.used, self.last, self.unsent = event.experiment, 0, None, None
+        for message in event.messages:
+            self._add(message)
+
+    def _receive(self, event: CompletionReceived) -> None:
+        self.send_unsent()
+        self.conversation.append(Message("assistant", event.completion.text))
+        self.counted, self.uncounted = event.completion.usage, []
+        self.asked = event
+
+    def _end_turn(self, event: TurnEnded) -> None:
+        assert self.asked is not None, "a turn ends after its completion"
+        completion = self.asked.completion
+        self.ledger = self.ledger.spend(completion.usage, event.time - completion.sent)
+        self.used += 1
+        self.unsent = event.observation
+        self.last, self.asked = event, None
+        self.executions += event.executions
+
+    def _add(self, message: Message) -> None:
+        self.conversation.append(message)
+        self.uncounted.append(message.content)
