@@ -5,7 +5,7 @@ tokenizer_config.json and, if there is one, chat_template.jinja. Only what the t
 understood: float weights of the Qwen2 architecture, a byte-level BPE tokenizer, plain rope.
 
 Matrices are stored as float16, norms and biases as float32, as llama.cpp wants them. Qwen2 needs no
-permutation of the query and key rows: llama.cpp rotates the two halves of a head, as transformers does.
+permutation of the query and key rows: both llama.cpp and transformers rotate halves of a head.
 
 Known difference: llama.cpp does not normalise text to NFC, as transformers does for Qwen2, so a
 letter written with a combining accent is tokenised otherwise.

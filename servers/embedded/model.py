@@ -1,0 +1,91 @@
+"""A model of the embedded default: a directory with its weights, and the two that ship.
+
+The directory holds the weights twice, for two readers: `model.gguf` is what llama.cpp serves, and
+`config.json` with `model.safetensors` is what introspection reads, and what vLLM serves.
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import NotReadyError
+from servers.embedded.files import DamagedFileError, check_gguf, check_json, check_safetensors
+
+_MODELS = Path(__file__).parent / "models"
+_TINY_KEYS = ("tiny-s", "tiny-m")
+_CHECKS = {
+    "config.json": check_json,
+    "tokenizer.json": check_json,
+    "tokenizer_config.json": check_json,
+    "model.safetensors": check_safetensors,
+    "model.gguf": check_gguf,
+}
+
+
+class EmbeddedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """One checkpoint that llama.cpp can serve on this machine."""
+
+    key: str
+    """Name of the arm, and what the server calls the model."""
+    directory: Path
+    """Holds model.gguf, config.json, model.safetensors and the tokenizer's files."""
+    window_tokens: int
+    """Context of one conversation."""
+    n_threads: int = 1
+    """Threads that compute. More than one slows a tiny model down: they wait for each other."""
+
+    @property
+    def gguf(self) -> Path:
+        """The file that is served."""
+        return self.directory / "model.gguf"
+
+
+def tiny_models() -> tuple[EmbeddedModel, ...]:
+    """Return the models that ship with the project, the smaller one first.
+
+    Raises:
+        NotReadyError: a file is missing or damaged.
+    """
+    return tuple(load_model(key, _MODELS / key) for key in _TINY_KEYS)
+
+
+def load_model(key: str, directory: Path) -> EmbeddedModel:
+    """Check the files in `directory` and return the model that they are.
+
+    Raises:
+        NotReadyError: a file is missing or damaged.
+    """
+    check_files(key, directory)
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    window_tokens = config.get("max_position_embeddings")
+    if not isinstance(window_tokens, int) or window_tokens < 1:
+        file = directory / "config.json"
+        raise _not_ready(key, file, f"max_position_embeddings is {window_tokens!r}")
+    return EmbeddedModel(key=key, directory=directory, window_tokens=window_tokens)
+
+
+def check_files(key: str, directory: Path) -> None:
+    """Check that all files are there and whole, by their headers; no weight is read.
+
+    Raises:
+        NotReadyError: names the first file that is missing or damaged, and the remedy.
+    """
+    for name, check in _CHECKS.items():
+        file = directory / name
+        try:
+            check(file)
+        except FileNotFoundError:
+            raise _not_ready(key, file, "the file is missing") from None
+        except (DamagedFileError, OSError) as error:
+            raise _not_ready(key, file, str(error)) from error
+
+
+def _not_ready(key: str, file: Path, why: str) -> NotReadyError:
+    if file.is_relative_to(_MODELS):
+        remedy = f"install the project again, or in a clone: git checkout -- {str(file)!r}"
+    else:
+        remedy = "write the checkpoint again, or name another directory"
+    return NotReadyError(
+        f"The model {key!r} cannot be served: {str(file)!r}: {why}. Remedy: {remedy}."
+    )
