@@ -1,0 +1,167 @@
+"""What the documentation says in the sandbox is what happens: every function, the real worker."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from engine.introspection.architecture import Architecture
+from engine.introspection.generation import Generation
+from engine.introspection.memory import Memory
+from engine.introspection.stubs import functions_of
+from engine.introspection.subject import Subject
+from engine.introspection.table import CapabilityTable
+from engine.introspection.weights import Weights
+from engine.sandbox import Workspace
+
+CLASSES = {
+    "architecture": Architecture,
+    "weights": Weights,
+    "memory": Memory,
+    "generation": Generation,
+}
+METHODS = [
+    (module, name)
+    for module, kind in CLASSES.items()
+    for name, member in vars(kind).items()
+    if inspect.isfunction(member) and not name.startswith("_")
+]
+IMPORTS = f"from introspection import {', '.join(CLASSES)}\n"
+NAME = "model.layers.0.mlp.down_proj.weight"
+ACCEPTED: dict[str, list[object]] = {
+    "layer_name": ["model.layers.0", ["model.layers.0", "model.norm"]],
+    "parameter_name": [NAME, [NAME, "model.norm.weight"]],
+    "other_parameter_name": ["model.norm.weight"],
+    "filter_pattern": ["mlp", None],
+    "top_k": [1, 40],
+    "description": ["The embeddings are tied."],
+    "category": ["pattern", None],
+    "importance": [0, 0.5, 1],
+    "tags": [["a", "b"], None],
+    "metadata": [{"mean": 0.1, "list": [1, 2]}, None],
+    "query": ["embeddings", None],
+    "min_importance": [0, 0.5],
+    "limit": [1, 100],
+}
+"""Values that the documentation promises to take, by argument."""
+
+
+def documentation(module: str, name: str) -> str:
+    return inspect.getdoc(getattr(CLASSES[module], name)) or ""
+
+
+def section(doc: str, title: str) -> str:
+    found = re.search(rf"^{title}:\n((?:    .*\n?|\n)+)", doc, re.MULTILINE)
+    return inspect.cleandoc(found[1]) if found else ""
+
+
+def signature(module: str, name: str) -> inspect.Signature:
+    without_self = list(inspect.signature(getattr(CLASSES[module], name)).parameters.values())[1:]
+    return inspect.Signature(without_self)
+
+
+def calls(module: str, name: str) -> Iterator[str]:
+    """Yield one call for every documented value of every argument, the others at their first."""
+    parameters = signature(module, name).parameters
+    first = {each: ACCEPTED[each][0] for each in parameters}
+    for each, parameter in parameters.items():
+        for value in ACCEPTED[each]:
+            if isinstance(value, list) and "list" not in str(parameter.annotation):
+                continue
+            if value is None and "None" not in str(parameter.annotation):
+                continue
+            given = ", ".join(f"{key}={val!r}" for key, val in (first | {each: value}).items())
+            yield f"{module}.{name}({given})"
+    yield f"{module}.{name}({', '.join(repr(value) for value in first.values())})"
+
+
+async def run(workspace: Workspace, code: str) -> str:
+    execution = await workspace.execute(IMPORTS + code)
+    assert execution.error is None, execution.output
+    return execution.output
+
+
+@pytest.mark.parametrize(("module", "name"), METHODS)
+def test_every_argument_is_documented_and_no_other(module: str, name: str) -> None:
+    doc = documentation(module, name)
+    documented = re.findall(r"^(\w+):", section(doc, "Args"), re.MULTILINE)
+    assert documented == list(signature(module, name).parameters)
+    assert re.fullmatch(r"[A-Z].*[.]", doc.partition("\n")[0])
+    assert section(doc, "Returns")
+
+
+async def test_every_example_runs(workspace: Workspace) -> None:
+    for module, name in METHODS:
+        example = section(documentation(module, name), "Example")
+        assert f"{module}.{name}(" in example
+        output = await run(workspace, example)
+        assert output or name == "record_observation"
+
+
+async def test_every_documented_value_is_accepted(workspace: Workspace) -> None:
+    for module, name in METHODS:
+        for call in calls(module, name):
+            await run(workspace, call)
+
+
+async def test_keys_of_an_answer_are_documented(workspace: Workspace) -> None:
+    by_name = {"get_layer_parameters", "list_categories", "get_shared_weights"}
+    figures = {"get_generation_info"}
+    for category in ("pattern", "theory", "belief"):
+        await run(workspace, f"memory.record_observation('embeddings', category={category!r})")
+    for module, name in METHODS:
+        if name in by_name | figures:
+            continue
+        call = next(calls(module, name))
+        listed = f"answer = {call}\nfirst = answer[0] if isinstance(answer, list) else answer\n"
+        keys = (await run(workspace, listed + "print(*first)")).split()
+        doc = documentation(module, name).replace("dicts as in query_observations", OBSERVATION)
+        assert keys, call
+        assert not set(keys) - set(re.findall(r"\w+", doc)), call
+
+
+OBSERVATION = "id, description, category, importance, tags, metadata"
+
+
+async def test_signatures_in_the_sandbox_are_those_of_the_host(
+    workspace: Workspace, table: CapabilityTable
+) -> None:
+    assert table.lines
+    for module, name in METHODS:
+        shown = await run(workspace, f"import inspect\nprint(inspect.signature({module}.{name}))")
+        host = inspect.signature(getattr(CLASSES[module], name))
+        bare = host.replace(parameters=list(host.parameters.values())[1:])
+        assert shown.strip() == str(bare)
+
+
+async def test_help_shows_the_docstring(workspace: Workspace) -> None:
+    for module, name in METHODS:
+        shown = await run(workspace, f"help({module}.{name})")
+        for line in documentation(module, name).splitlines():
+            assert line.strip() in shown
+
+
+async def test_dir_shows_the_functions_and_nothing_else(
+    workspace: Workspace, subject: Subject
+) -> None:
+    assert subject.sources
+    for module, kind in CLASSES.items():
+        shown = await run(workspace, f"print(*dir({module}))")
+        assert shown.split() == sorted(name for of, name in METHODS if of == module)
+        assert kind.__doc__ is not None
+
+
+async def test_every_call_refuses_an_undocumented_argument(workspace: Workspace) -> None:
+    for module, name in METHODS:
+        execution = await workspace.execute(f"{IMPORTS}{module}.{name}(unheard_of=1)")
+        assert execution.error is not None
+        assert execution.error.kind == "TypeError"
+        assert execution.error.message.endswith(
+            f"got an unexpected keyword argument 'unheard_of'. See help({module}.{name})"
+        )
+
+
+def test_functions_are_those_of_the_class(subject: Subject) -> None:
+    found: dict[str, Callable[..., object]] = functions_of(subject.sources["architecture"])
+    assert list(found) == [name for module, name in METHODS if module == "architecture"]

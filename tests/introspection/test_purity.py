@@ -1,0 +1,71 @@
+"""A baseline investigation can reach nothing that only other conditions have."""
+
+import re
+
+from engine.introspection.table import CapabilityTable
+from engine.sandbox import Workspace
+
+FORBIDDEN = re.compile(
+    r"(?i)heritage|reflection|\bdocuments?\b|predecessor|message_to|claude|discover"
+    r"|earlier (model|system)|condition|phase|baseline|experiment|granted|hidden(?!_size)"
+)
+
+REACHABLE = """
+import introspection, pydoc, sys
+
+texts = [str(dir(introspection)), introspection.__doc__, pydoc.render_doc(introspection)]
+for module in [m for n, m in sys.modules.items() if n.startswith("introspection")]:
+    texts += [str(dir(module)), str(list(vars(module))), pydoc.render_doc(module)]
+    texts += [module.__spec__.loader.get_source(module.__name__)]
+    for name in dir(module):
+        value = getattr(module, name)
+        texts += [str(value), str(value.__doc__)]
+print(pydoc.plain("\\n".join(texts)))
+"""
+
+ERRORS = """
+import introspection
+from introspection import architecture, memory, weights
+
+def attempt(call):
+    try:
+        return str(call())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+print(attempt(lambda: introspection.WORD))
+print(attempt(lambda: __import__("introspection.WORD")))
+print(attempt(lambda: exec("from introspection import WORD")))
+print(attempt(lambda: exec("import WORD")))
+print(attempt(lambda: architecture.WORD))
+print(attempt(lambda: architecture.describe_layer("WORD")))
+print(attempt(lambda: weights.get_weight_statistics("WORD")))
+print(attempt(lambda: memory.query_observations("WORD")))
+print(attempt(lambda: memory.record_observation(WORD=1)))
+"""
+
+
+async def shown(workspace: Workspace, code: str) -> str:
+    execution = await workspace.execute(code)
+    assert execution.error is None, execution.output
+    return execution.output
+
+
+async def test_nothing_reachable_names_another_condition(baseline_workspace: Workspace) -> None:
+    text = await shown(baseline_workspace, REACHABLE)
+    assert "query_observations" in text
+    assert FORBIDDEN.search(text) is None
+
+
+async def test_errors_do_not_tell_the_hidden_from_the_absent(baseline_workspace: Workspace) -> None:
+    answers = {
+        word: (await shown(baseline_workspace, ERRORS.replace("WORD", word))).replace(word, "WORD")
+        for word in ("heritage", "activations", "generation", "nonsense")
+    }
+    assert set(answers.values()) == {answers["nonsense"]}
+
+
+def test_no_source_names_what_was_not_granted(baseline: CapabilityTable) -> None:
+    text = "\n".join(baseline.modules.values()) + str(baseline.lines)
+    assert FORBIDDEN.search(text) is None
+    assert not re.search(r"\b(activations|gradient|temporal|generation)\b", text)
