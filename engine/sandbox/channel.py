@@ -30,7 +30,7 @@ class Channel:
 
     def __init__(self, end: socket.socket) -> None:
         """Take over `end`, a connected stream socket."""
-        end.setblocking(False)
+        end.settimeout(0)
         self._socket = end
         self._loop = asyncio.get_running_loop()
         self._buffer = FrameBuffer(MAX_UP_BYTES)

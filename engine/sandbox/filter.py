@@ -7,6 +7,10 @@ the finished program.
 
 import errno
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyseccomp
 
 _ALLOWED = """
 read write readv writev recvfrom recvmsg sendto close lseek poll ppoll select pselect6 fstat

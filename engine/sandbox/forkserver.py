@@ -3,7 +3,6 @@
 import array
 import asyncio
 import json
-import os
 import signal
 import socket
 import sys
@@ -18,6 +17,7 @@ import msgspec
 from engine.errors import SandboxError
 from engine.sandbox import printed
 from engine.sandbox.channel import Channel
+from engine.sandbox.process import Process
 from engine.sandbox.protocol import Exited, Fork, Forked, FrameBuffer, FromZygote, Hello, pack
 
 _ENVIRONMENT = {
@@ -30,65 +30,8 @@ _ENVIRONMENT = {
 _READ_BYTES = 1 << 16
 _START_S = 60.0
 _FORK_S = 60.0
-_EXIT_S = 10.0
 _FD_SIZE = array.array("i").itemsize
 _MAX_STDERR_CHARS = 4_000
-
-
-class Process:
-    """A worker as the host holds it: its channel, its output, its life."""
-
-    def __init__(self, channel: Channel, printed_fd: int) -> None:
-        """Own the host's end of the channel and the output file."""
-        self.channel = channel
-        self.printed_fd = printed_fd
-        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        """Exit code, or minus the signal, once the worker is gone."""
-        self.forked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pid = 0
-        self._pidfd = -1
-        self._is_ended = False
-
-    def born(self, pid: int, pidfd: int) -> None:
-        """Learn how to signal it; `pidfd` is -1 where the kernel has none."""
-        self._pid, self._pidfd = pid, pidfd
-        if not self.forked.done():
-            self.forked.set_result(None)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, unless it is gone."""
-        if self.exited.done() or not self._pid:
-            return
-        try:
-            if self._pidfd >= 0:
-                signal.pidfd_send_signal(self._pidfd, number)
-            else:
-                os.kill(self._pid, number)
-        except ProcessLookupError:
-            return
-
-    @property
-    def is_ended(self) -> bool:
-        """True once it was ended or has ended itself."""
-        return self._is_ended or self.exited.done()
-
-    async def end(self) -> int | None:
-        """Kill it and wait until it is gone; return its exit status if that became known."""
-        self._is_ended = True
-        self.signal(signal.SIGKILL)
-        try:
-            async with asyncio.timeout(_EXIT_S):
-                return await asyncio.shield(self.exited)
-        except TimeoutError:
-            return None
-
-    def close(self) -> None:
-        """Let go of its descriptors; what it printed cannot be read any more."""
-        self.channel.close()
-        for fd in (self.printed_fd, self._pidfd):
-            if fd >= 0:
-                os.close(fd)
-        self.printed_fd = self._pidfd = -1
 
 
 class ForkServer:
@@ -96,7 +39,7 @@ class ForkServer:
 
     def __init__(self, control: socket.socket) -> None:
         """Speak over `control`, the host's end of the control channel."""
-        control.setblocking(False)
+        control.settimeout(0)
         self._control = control
         self._loop = asyncio.get_running_loop()
         self._buffer = FrameBuffer(_READ_BYTES)
@@ -128,6 +71,10 @@ class ForkServer:
         except (OSError, TimeoutError) as error:
             raise SandboxError("the sandbox's zygote does not answer") from error
         return process
+
+    def processes(self) -> list[Process]:
+        """Return the workers that live."""
+        return list(self._processes.values())
 
     async def _request(self, request: Fork, fds: list[int]) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]

@@ -8,6 +8,8 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
 
 from engine.sandbox import filter as calls
 from engine.sandbox import kernel, namespaces
@@ -42,12 +44,12 @@ class Ground:
         if self.has_namespaces:
             namespaces.enter()
         root_fd = _empty_directory(is_root_empty=self.has_namespaces)
-        uid_base = next((base for base in _UID_BASES if _trial(lambda: _try_uid(base)) == ""), 0)
+        uid_base = next((base for base in _UID_BASES if not _trial(partial(_try_uid, base))), 0)
         trials: dict[Wall, Callable[[], None]] = {
-            Wall.CHROOT: lambda: _try_chroot(root_fd),
-            Wall.UID: lambda: _try_uid(uid_base),
-            Wall.LANDLOCK: lambda: _try_landlock(self._ruleset_fd),
-            Wall.SECCOMP: lambda: _try_filter(self._program),
+            Wall.CHROOT: partial(_try_chroot, root_fd),
+            Wall.UID: partial(_try_uid, uid_base),
+            Wall.LANDLOCK: partial(_try_landlock, self._ruleset_fd),
+            Wall.SECCOMP: partial(_try_filter, self._program),
         }
         walls = {wall for wall, trial in trials.items() if self._stands(wall, trial)}
         if self.has_namespaces:
@@ -132,7 +134,7 @@ def _empty_directory(*, is_root_empty: bool) -> int:
         return os.open(path, os.O_DIRECTORY | os.O_CLOEXEC)
     finally:
         # The descriptor keeps it; nothing is left behind, however the zygote ends.
-        os.rmdir(path)
+        Path(path).rmdir()
 
 
 def _refused(act: Callable[[], object], what: str) -> None:
@@ -145,14 +147,14 @@ def _refused(act: Callable[[], object], what: str) -> None:
 
 def _try_namespaces() -> None:
     namespaces.enter()
-    if os.getpid() != 1 or os.listdir("/"):
+    if os.getpid() != 1 or any(Path("/").iterdir()):
         raise OSError("the new namespaces are not empty")
 
 
 def _try_chroot(root_fd: int) -> None:
     os.fchdir(root_fd)
     os.chroot(".")
-    if os.path.exists("/proc") or os.path.exists("/usr"):
+    if Path("/proc").exists() or Path("/usr").exists():
         raise OSError("the new root is not empty")
 
 
@@ -166,7 +168,7 @@ def _try_uid(base: int) -> None:
 def _try_landlock(ruleset_fd: int) -> None:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.landlock_restrict_self(ruleset_fd)
-    _refused(lambda: os.listdir("/"), "listing a directory")
+    _refused(lambda: next(os.scandir("/")), "listing a directory")
 
 
 def _try_filter(program: bytes) -> None:

@@ -37,7 +37,9 @@ class SourceFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
         `file_name` names the code in tracebacks; `extra_builtins` are seen by these modules only.
         """
-        self._sources = {parent: "" for name in sources for parent in _parents(name)} | dict(sources)
+        self._sources = {parent: "" for name in sources for parent in _parents(name)} | dict(
+            sources
+        )
         self._packages = {parent for name in sources for parent in _parents(name)}
         self._file_name = file_name
         self._extra = extra_builtins
@@ -98,16 +100,15 @@ class NothingElse(importlib.abc.MetaPathFinder):
 
 def stdlib_sources() -> dict[str, str]:
     """Read the source of every pure-Python module of the standard library not yet imported."""
+    root = Path(sysconfig.get_path("stdlib"))
     sources: dict[str, str] = {}
-    root = sysconfig.get_path("stdlib")
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if name not in _LEFT_OUT]
-        package = [part for part in folder[len(root) :].split(os.sep) if part]
-        for file in files:
-            stem, suffix = os.path.splitext(file)  # noqa: PTH122 - hundreds of files, at every start
-            name = ".".join([*package, stem]).removesuffix(".__init__")
-            if suffix == ".py" and stem not in _LEFT_OUT and name not in sys.modules:
-                sources[name] = Path(folder, file).read_text("utf-8", "replace")
+        for path in (Path(folder, file) for file in files if file.endswith(".py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join(parts).removesuffix(".__init__")
+            if name not in sys.modules and _LEFT_OUT.isdisjoint(parts):
+                sources[name] = path.read_text("utf-8", "replace")
     return sources
 
 

@@ -22,7 +22,7 @@ _HEAD_CHARS = 1_500
 _TAIL_CHARS = 2_500
 
 
-class Timeout(BaseException):  # noqa: N818 - the name is what the model reads
+class Timeout(BaseException):
     """The block ran too long. Not an `Exception`, so that `except Exception` lets it pass."""
 
     __module__ = "builtins"

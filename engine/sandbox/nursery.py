@@ -3,6 +3,7 @@
 import array
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -12,15 +13,15 @@ from typing import NoReturn
 
 import msgspec
 
-from engine.sandbox import worker
+from engine.sandbox import denials, worker
 from engine.sandbox.ground import prepare
 from engine.sandbox.preload import preload, scrub
 from engine.sandbox.printed import Printed
 from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, Hello, pack
-from engine.sandbox.seal import CHANNEL_FD, Plan, seal
+from engine.sandbox.seal import CHANNEL_FD, MAX_ZYGOTE_FDS, Plan, seal
+from engine.sandbox.walls import Wall
 
 _READ_BYTES = 1 << 16
-_N_FDS_PER_FORK = 2
 _FD_SIZE = array.array("i").itemsize
 
 
@@ -29,7 +30,11 @@ class Control:
 
     def __init__(self, fd: int) -> None:
         """Speak over the connected stream socket `fd`."""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
+        # The lowest free number, whatever the host's was: workers close all descriptors up to a
+        # bound.
+        low_fd = os.dup(fd)
+        os.close(fd)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=low_fd)
         self._buffer = FrameBuffer(_READ_BYTES)
         self._fds: deque[int] = deque()
         self._decoder = msgspec.msgpack.Decoder(Fork)
@@ -77,7 +82,9 @@ class Nursery:
 
     def serve(self) -> NoReturn:
         """Fork and reap until the host goes."""
-        wake_in, wake_out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        wake_in, wake_out = os.pipe()
+        os.set_blocking(wake_in, False)
+        os.set_blocking(wake_out, False)
         signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)
         signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
         poll = select.poll()
@@ -132,6 +139,8 @@ def _become_worker(request: Fork, plan: Plan, channel_fd: int, printed_fd: int) 
             channel_fd=channel_fd,
             memory_bytes=request.memory_bytes,
         )
+        if Wall.SECCOMP not in plan.walls:
+            denials.install()
         worker.main(CHANNEL_FD, printed)
     finally:
         os._exit(1)
@@ -140,6 +149,7 @@ def _become_worker(request: Fork, plan: Plan, channel_fd: int, printed_fd: int) 
 def serve(control_fd: int, *, without: Collection[str]) -> None:
     """Import, put up the walls, say hello, fork on request; return when the host is gone."""
     control = Control(control_fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_ZYGOTE_FDS, MAX_ZYGOTE_FDS))
     preload()
     ground = prepare(without)
     scrub()

@@ -1,4 +1,4 @@
-"""What every worker finds already imported, and how the traces of this machine are wiped from it."""
+"""What every worker finds imported, and how the traces of this machine are wiped from it."""
 
 import builtins
 import gc
@@ -11,16 +11,16 @@ from collections.abc import Callable
 from engine.sandbox.imports import SourceFinder, stdlib_sources
 
 _STDLIB = """
-abc argparse array ast asyncio base64 bdb binascii bisect builtins bz2 calendar cmath cmd code codecs
-collections.abc colorsys concurrent.futures configparser contextlib copy copyreg csv ctypes dataclasses
-datetime decimal difflib dis doctest email.message enum errno fnmatch fractions functools gc getopt
-glob graphlib gzip hashlib heapq hmac html.parser importlib.abc importlib.resources inspect io
-itertools json keyword linecache locale logging lzma math numbers opcode operator os pathlib pdb pickle
-pkgutil platform pprint profile pstats pydoc queue random re reprlib resource sched secrets select
-selectors shelve shlex shutil signal socket sqlite3 ssl stat statistics string struct subprocess
-symtable sysconfig tempfile textwrap threading time timeit token tokenize trace traceback
-tracemalloc types typing unicodedata unittest urllib.parse urllib.request uuid warnings weakref
-xml.etree.ElementTree zipfile zlib zoneinfo
+abc argparse array ast asyncio base64 bdb binascii bisect builtins bz2 calendar cmath cmd code
+codecs collections.abc colorsys concurrent.futures configparser contextlib copy copyreg csv ctypes
+dataclasses datetime decimal difflib dis doctest email.message enum errno fnmatch fractions
+functools gc getopt glob graphlib gzip hashlib heapq hmac html.parser importlib.abc
+importlib.resources inspect io itertools json keyword linecache locale logging lzma math numbers
+opcode operator os pathlib pdb pickle pkgutil platform pprint profile pstats pydoc queue random re
+reprlib resource sched secrets select selectors shelve shlex shutil signal socket sqlite3 ssl stat
+statistics string struct subprocess symtable sysconfig tempfile textwrap threading time timeit
+token tokenize trace traceback tracemalloc types typing unicodedata unittest urllib.parse
+urllib.request uuid warnings weakref xml.etree.ElementTree zipfile zlib zoneinfo
 """
 _EXTENSIONS = """
 _asyncio _bisect _blake2 _bz2 _contextvars _csv _ctypes _datetime _decimal _elementtree _hashlib
@@ -114,11 +114,20 @@ def _renamed(code: types.CodeType, public: Callable[[str], str]) -> types.CodeTy
 
 def _add_site_builtins() -> None:
     """What `site` would have added; it was not imported, for it reads the machine's paths."""
-    import _sitebuiltins
+    builtins.__dict__.update(help=_Help(), exit=_leave, quit=_leave)
 
-    vars(builtins)["help"] = _sitebuiltins._Helper()
-    for name in ("exit", "quit"):
-        vars(builtins)[name] = _leave
+
+class _Help:
+    """Type help(object) to read about an object."""
+
+    def __call__(self, *request: object) -> None:
+        """Print the documentation of one object; of `help` itself without one."""
+        import pydoc
+
+        pydoc.help(*(request or (self,)))
+
+    def __repr__(self) -> str:
+        return "Type help(object) to read about an object."
 
 
 def _leave(code: object = None) -> None:

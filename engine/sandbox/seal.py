@@ -15,6 +15,7 @@ from engine.sandbox import kernel
 from engine.sandbox.walls import Wall
 
 CHANNEL_FD = 3
+MAX_ZYGOTE_FDS = 1_024
 _FIRST_FREE_FD = 4
 _MAX_FDS = 16
 _CPU_S = 6 * 3600
@@ -66,7 +67,7 @@ def _only_channel(plan: Plan, channel_fd: int) -> None:
     os.dup2(channel_fd, CHANNEL_FD)
     kept = sorted(fd for fd in (plan.root_fd, plan.ruleset_fd) if fd >= 0)
     starts = [_FIRST_FREE_FD, *(fd + 1 for fd in kept)]
-    ends = [*kept, os.sysconf("SC_OPEN_MAX")]
+    ends = [*kept, MAX_ZYGOTE_FDS]
     for start, end in zip(starts, ends, strict=True):
         os.closerange(start, end)
 
@@ -119,4 +120,3 @@ def _leave_files_and_user(plan: Plan, serial: int) -> None:
         os.setresuid(own, own, own)
     if sys.platform == "linux":
         kernel.drop_capabilities()
-

@@ -1,6 +1,6 @@
 """The walls around a worker by name, and the tier that a set of them amounts to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from engine.sandbox import Tier
@@ -30,3 +30,22 @@ def tier_of(walls: Collection[str]) -> Tier:
     if Wall.SECCOMP not in walls:
         return Tier.CONTAINED_ONLY
     return Tier.SEALED_NS if Wall.NAMESPACES in walls else Tier.SEALED
+
+
+_REMEDIES = {
+    Wall.SECCOMP: "seccomp needs Linux and libseccomp (`apt-get install libseccomp2`); in a "
+    "container its profile must let processes load filters",
+    Wall.NAMESPACES: "namespaces need a user who may create them (a container rarely may)",
+    Wall.LANDLOCK: "Landlock needs Linux 5.13 or later with the module switched on",
+    Wall.CHROOT: "an empty root needs root or user namespaces",
+    Wall.UID: "a user id per worker needs root",
+}
+
+
+def remedies(missing: Mapping[str, str]) -> str:
+    """Return one sentence per missing wall: why it is missing, and what would bring it."""
+    return " ".join(
+        f"Missing: {wall} ({missing[wall]}); {remedy}."
+        for wall, remedy in reversed(_REMEDIES.items())
+        if wall in missing
+    )

@@ -5,12 +5,13 @@ hold is held by the seal and by the host.
 """
 
 import builtins
+import importlib
 import os
 import random
 import signal
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Iterable
+from typing import NoReturn, cast
 
 import msgspec
 import numpy as np
@@ -60,8 +61,9 @@ class Asker:
 
 def _exception(kind: str) -> type[Exception]:
     found = getattr(builtins, kind, None)
-    is_exception = isinstance(found, type) and issubclass(found, Exception)
-    return found if is_exception else RuntimeError
+    if isinstance(found, type) and issubclass(found, Exception):
+        return found
+    return RuntimeError
 
 
 def _jsonable(arguments: dict[str, object]) -> dict[str, object]:
@@ -72,7 +74,7 @@ def _jsonable(arguments: dict[str, object]) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+        return cast("np.generic", value).tolist()
     raise TypeError(f"{type(value).__name__} cannot be passed to introspection")
 
 
@@ -106,9 +108,8 @@ class Worker:
         tops = sorted({name.partition(".")[0] for name in begin.modules})
         sys.meta_path.insert(0, finder)
         sys.meta_path.append(NothingElse(tops))
-        for name in begin.modules:
-            __import__(name)
-        self._wire.send(Ready())
+        failure = outcome(lambda: _import_all(begin.modules), ())
+        self._wire.send(Ready() if failure is None else Done(0, failure))
 
     def serve(self) -> None:
         """Execute blocks for ever."""
@@ -127,7 +128,8 @@ class Worker:
 
         def run() -> None:
             signal.signal(signal.SIGINT, _on_interrupt)
-            signal.sigtimedwait(_INTERRUPT, 0)
+            while signal.SIGINT in signal.sigpending():
+                signal.sigwait(_INTERRUPT)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
             try:
                 run_block(code, name, self._namespace)
@@ -135,6 +137,11 @@ class Worker:
                 signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
 
         return run
+
+
+def _import_all(names: Iterable[str]) -> None:
+    for name in names:
+        importlib.import_module(name)
 
 
 def _seed(seed: int | None) -> None:

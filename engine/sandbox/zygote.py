@@ -1,8 +1,8 @@
 """The program that forks workers: started fresh, told nothing, holding nothing but imports.
 
-Run as `python -P -s -S zygote.py FD PATHS WITHOUT`: FD is the control channel, PATHS (JSON) is where
-the engine, msgspec and numpy are found, WITHOUT (JSON) names walls that are not to be put up. One thread, so that every fork is clean. It ends with the
-control channel, and its workers end with it.
+Run as `python -P -s -S zygote.py FD PATHS WITHOUT`: FD is the control channel, PATHS (JSON) where
+engine, msgspec and numpy are found, WITHOUT (JSON) the walls that are not to be put up. One thread,
+so that every fork is clean. It ends with the control channel, and its workers end with it.
 """
 
 import json

@@ -1,0 +1,60 @@
+"""Who may compute now: as many blocks as there are cores, those that used least time first.
+
+A block that has run for a slice gives way to one that has used less, so that a hundred endless
+loops do not keep a short block waiting.
+"""
+
+import asyncio
+import heapq
+import itertools
+import os
+
+SLICE_S = 0.05
+"""How long a block runs before it has to look whether another is more deserving."""
+
+
+def n_usable() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+class Cores:
+    """The cores of the machine, shared by all blocks of a sandbox."""
+
+    def __init__(self, n_cores: int) -> None:
+        """Let `n_cores` blocks run at once."""
+        self._n_free = n_cores
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._arrivals = itertools.count()
+
+    async def take(self, used_s: float) -> None:
+        """Wait for a core; who has used less time is served first."""
+        if self._n_free:
+            self._n_free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (used_s, next(self._arrivals), turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give()
+            raise
+
+    def give(self) -> None:
+        """Return a core."""
+        while self._waiting:
+            *_, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._n_free += 1
+
+    def is_wanted(self, used_s: float) -> bool:
+        """Tell whether somebody who has used less than `used_s` is waiting."""
+        while self._waiting and self._waiting[0][2].done():
+            heapq.heappop(self._waiting)
+        return bool(self._waiting) and self._waiting[0][0] < used_s

@@ -1,0 +1,109 @@
+"""A worker as the host holds it."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from engine.sandbox.channel import Channel
+
+_EXIT_S = 10.0
+
+
+class Process:
+    """One worker: its channel, its output, its life."""
+
+    def __init__(self, channel: Channel, printed_fd: int) -> None:
+        """Own the host's end of the channel and the output file."""
+        loop = asyncio.get_running_loop()
+        self.channel = channel
+        self.printed_fd = printed_fd
+        self.exited: asyncio.Future[int] = loop.create_future()
+        """Exit code, or minus the signal, once the worker is gone."""
+        self.forked: asyncio.Future[None] = loop.create_future()
+        self.ready_bytes = 0
+        """Resident memory when it became ready."""
+        self.grown_bytes = 0
+        """What it was last seen to hold beyond that."""
+        self._pid = 0
+        self._pidfd = -1
+        self._is_ended = False
+        self._is_touched = False
+        self._doom = ""
+
+    def born(self, pid: int, pidfd: int) -> None:
+        """Learn how to signal it; `pidfd` is -1 where the kernel has none."""
+        self._pid, self._pidfd = pid, pidfd
+        if not self.forked.done():
+            self.forked.set_result(None)
+
+    def host_pid(self) -> int:
+        """Return its process id as this process sees it, 0 if that cannot be known."""
+        if self._pidfd < 0:
+            return self._pid
+        try:
+            text = Path(f"/proc/self/fdinfo/{self._pidfd}").read_text("ascii")
+            return int(text.partition("\nPid:")[2].split()[0])
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it is gone."""
+        if self.exited.done() or not self._pid:
+            return
+        try:
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, number)
+            else:
+                os.kill(self._pid, number)
+        except ProcessLookupError:
+            return
+
+    def touch(self) -> None:
+        """Note that it is, or was just, computing."""
+        self._is_touched = True
+
+    def was_touched(self) -> bool:
+        """Tell whether it has computed since this was last asked."""
+        was, self._is_touched = self._is_touched, False
+        return was
+
+    def condemn(self, reason: str) -> None:
+        """End it for a reason that the model shall read."""
+        self._doom = self._doom or reason
+        self.signal(signal.SIGKILL)
+
+    @property
+    def is_ended(self) -> bool:
+        """True once it was ended or has ended itself."""
+        return self._is_ended or self.exited.done()
+
+    async def end(self) -> str:
+        """Kill it, wait until it is gone, and return how it ended."""
+        self._is_ended = True
+        self.signal(signal.SIGKILL)
+        try:
+            async with asyncio.timeout(_EXIT_S):
+                status = await asyncio.shield(self.exited)
+        except TimeoutError:
+            status = None
+        return self._doom or f"the process was ended{_cause(status)}"
+
+    def close(self) -> None:
+        """Let go of its descriptors; what it printed cannot be read any more."""
+        self.channel.close()
+        for fd in (self.printed_fd, self._pidfd):
+            if fd >= 0:
+                os.close(fd)
+        self.printed_fd = self._pidfd = -1
+
+
+def _cause(status: int | None) -> str:
+    if status is None:
+        return ""
+    if status >= 0:
+        return f" by its own code (exit status {status})"
+    try:
+        return f" by {signal.Signals(-status).name}"
+    except ValueError:
+        return f" by signal {-status}"

@@ -1,0 +1,94 @@
+"""The time of one block. Its clock runs only while it holds a core and is not waiting for us."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from engine.sandbox.cores import SLICE_S, Cores
+from engine.sandbox.process import Process
+from engine.sandbox.protocol import FromWorker
+
+_BRIEF_S = 0.005
+"""A question answered within this keeps its core."""
+
+
+class Stint:
+    """One block's hold on a core: enter it with `async with`, then receive and rest."""
+
+    def __init__(self, cores: Cores, process: Process) -> None:
+        """Compute on one of `cores` in `process`."""
+        self._cores = cores
+        self._process = process
+        self._clock = asyncio.get_running_loop().time
+        self._past_s = 0.0
+        self._since: float | None = None
+        self._has_core = False
+
+    @property
+    def used_s(self) -> float:
+        """Seconds that the block has computed."""
+        return self._past_s + (0.0 if self._since is None else self._clock() - self._since)
+
+    async def __aenter__(self) -> Self:
+        """Wait for a core."""
+        await self._take()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Return the core."""
+        self._stop()
+        self._give()
+
+    async def receive(self, limit_s: float) -> FromWorker:
+        """Wait for the worker's next frame, giving way to others between slices.
+
+        Raises:
+            TimeoutError: the block has computed for `limit_s` seconds in all.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(min(SLICE_S, limit_s - self.used_s)):
+                    return await self._process.channel.receive()
+            except TimeoutError:
+                if self.used_s >= limit_s:
+                    raise
+            self._process.touch()
+            if self._cores.is_wanted(self.used_s):
+                await self._give_way()
+
+    @asynccontextmanager
+    async def rest(self) -> AsyncGenerator[None]:
+        """Stop the clock while the host answers a question; if that takes long, lend the core."""
+        self._stop()
+        later = asyncio.get_running_loop().call_later(_BRIEF_S, self._give)
+        try:
+            yield
+        finally:
+            later.cancel()
+        await self._take()
+
+    async def _give_way(self) -> None:
+        self._process.signal(signal.SIGSTOP)
+        self._stop()
+        self._give()
+        await self._take()
+        self._process.signal(signal.SIGCONT)
+
+    async def _take(self) -> None:
+        if not self._has_core:
+            await self._cores.take(self._past_s)
+            self._has_core = True
+        self._since = self._clock()
+        self._process.touch()
+
+    def _give(self) -> None:
+        if self._has_core:
+            self._has_core = False
+            self._cores.give()
+
+    def _stop(self) -> None:
+        self._past_s = self.used_s
+        self._since = None
+        self._process.touch()
