@@ -9,8 +9,9 @@ import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -20,6 +21,9 @@ import openai
 from engine.chat.refusals import one_line, where
 from engine.endpoint import Endpoint
 from engine.errors import ChatError, UsageError
+
+if TYPE_CHECKING:
+    from httpx2._types import HeaderTypes, RequestContent
 
 _MOST_ANSWER_BYTES = 64 * 2**20
 _KEEPALIVE_S = 4.0
@@ -56,6 +60,7 @@ class Connection:
         self._endpoint = endpoint
         self._key = key
         omitted = _SILENT_PER_REQUEST if key else (*_SILENT_PER_REQUEST, "Authorization")
+        self._base = endpoint.url
         self._headers: dict[str, str | openai.Omit] = dict.fromkeys(omitted, openai.Omit())
 
     async def post(self, path: str, body: bytes) -> Answer:
@@ -66,7 +71,10 @@ class Connection:
         """
         try:
             response = await self._client.post(
-                path, cast_to=httpx2.Response, content=body, options={"headers": self._headers}
+                self._base + path,
+                cast_to=httpx2.Response,
+                content=body,
+                options={"headers": self._headers},
             )
         except openai.APIStatusError as error:
             return _answer(error.response)
@@ -74,15 +82,15 @@ class Connection:
             raise self._lost(error) from error
         return _answer(response)
 
-    async def get(self, path: str) -> Answer:
-        """Fetch a path below the base URL, or an absolute URL; any status is an answer.
+    async def get(self, url: str) -> Answer:
+        """Fetch an absolute URL; any status is an answer.
 
         Raises:
             ChatError: transient; no answer came.
         """
         try:
             response = await self._client.get(
-                path, cast_to=httpx2.Response, options={"headers": self._headers}
+                url, cast_to=httpx2.Response, options={"headers": self._headers}
             )
         except openai.APIStatusError as error:
             return _answer(error.response)
@@ -121,7 +129,7 @@ async def connect(
 def _transport(url: str, connect_s: float) -> httpx2.AsyncClient:
     parts = urlsplit(url)
     is_local = is_loopback(parts.hostname or "")
-    return openai.DefaultAioHttpClient(
+    return _Lean(
         # aiohttp reads 0 as "no limit" and None as its own limit of 100.
         limits=httpx2.Limits(max_connections=0, keepalive_expiry=_KEEPALIVE_S),
         timeout=httpx2.Timeout(None, connect=connect_s),
@@ -130,6 +138,37 @@ def _transport(url: str, connect_s: float) -> httpx2.AsyncClient:
         verify=parts.scheme == "https",  # reading the trust store costs 20 ms; http has no use
         event_hooks={"response": [_bound]},
     )
+
+
+class _Lean(openai.DefaultAioHttpClient):
+    """Takes requests as the client above states them.
+
+    That client has merged URL, headers and timeout already; doing it again costs 0.1 ms each time.
+    """
+
+    def build_request(
+        self,
+        method: str,
+        url: httpx2.URL | str,
+        *,
+        content: "RequestContent | None" = None,
+        headers: "HeaderTypes | None" = None,
+        timeout: object = None,
+        **_unused: object,
+    ) -> httpx2.Request:
+        limits = timeout if isinstance(timeout, httpx2.Timeout) else self.timeout
+        return httpx2.Request(
+            method,
+            _parsed(str(url)),
+            content=content,
+            headers=headers,
+            extensions={"timeout": limits.as_dict()},
+        )
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx2.URL:
+    return httpx2.URL(url)
 
 
 def is_loopback(host: str) -> bool:

@@ -68,7 +68,7 @@ async def resolve(endpoint: Endpoint, *, key: str | None, within_s: float = _WIT
     from engine.chat.connection import connect  # imports openai: 0.4 s
 
     async with connect(endpoint, key=key, connect_s=within_s) as connection:
-        answer = await _ask(connection, endpoint, "/models", within_s)
+        answer = await _ask(connection, endpoint, f"{endpoint.url}/models", within_s)
         models = _models(endpoint, answer, key)
         found = _pick(endpoint, models)
         window = found.window
@@ -77,13 +77,11 @@ async def resolve(endpoint: Endpoint, *, key: str | None, within_s: float = _WIT
     return msgspec.structs.replace(endpoint, max_model_len=window or endpoint.max_model_len)
 
 
-async def _ask(
-    connection: "Connection", endpoint: Endpoint, path: str, within_s: float
-) -> "Answer":
-    tried = f"endpoint {endpoint.model!r}: GET {endpoint.url}/models"
+async def _ask(connection: "Connection", endpoint: Endpoint, url: str, within_s: float) -> "Answer":
+    tried = f"endpoint {endpoint.model!r}: GET {url}"
     try:
         async with asyncio.timeout(within_s):
-            return await connection.get(path)
+            return await connection.get(url)
     except TimeoutError as error:
         raise NotReadyError(
             f"{tried} was not answered within {within_s:g} s. Is the server still starting, "
