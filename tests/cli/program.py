@@ -1,0 +1,83 @@
+"""The program as its users start it, and endpoints that answer like a small model."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.events import AnyEvent
+from engine.journal import read_events
+from tests.faults.asks import Ask
+from tests.faults.server import FaultyServer, serving
+
+ROOT = Path(__file__).parents[2]
+WITHIN_S = 50
+
+STEPS = (
+    "from introspection import memory\nprint(memory.record_observation('I count turns', 'method'))",
+    "values = [n * n for n in range(5)]\nprint(values)",
+    "print(undefined_name)",
+    "print(sum(values))",
+    "print('EXPERIMENT_COMPLETE')",
+)
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def steps(ask: Ask) -> str:
+    """Reply k: the k-th step, as a small model would write it."""
+    return f"Step {ask.turn}.\n\n```python\n{STEPS[min(ask.turn, len(STEPS) - 1)]}\n```"
+
+
+@asynccontextmanager
+async def endpoint(**fields: object) -> AsyncGenerator[FaultyServer]:
+    server = FaultyServer(**({"reply": steps, "window_tokens": 32_768} | fields))  # pyright: ignore[reportArgumentType]
+    async with serving(server=server) as started:
+        yield started
+
+
+@asynccontextmanager
+async def program(*arguments: str | Path, cwd: Path) -> AsyncGenerator[Process]:
+    argv = (sys.executable, "-m", "engine.run", *map(str, arguments))
+    process = await asyncio.create_subprocess_exec(*argv, cwd=cwd, stdout=PIPE, stderr=PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def run(*arguments: str | Path, cwd: Path) -> Outcome:
+    async with program(*arguments, cwd=cwd) as process, asyncio.timeout(WITHIN_S):
+        return await outcome(process)
+
+
+async def outcome(process: Process) -> Outcome:
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Outcome(process.returncode, out.decode(), err.decode())
+
+
+def two_arms(server: FaultyServer) -> tuple[str, ...]:
+    served = server.served[0]
+    return ("--endpoint", f"a={server.url}#{served}", "--endpoint", f"b={server.url}#{served}")
+
+
+async def until_recorded(run_dir: Path, n_events: int) -> None:
+    """Return once the journal of `run_dir` has `n_events`."""
+    async with asyncio.timeout(WITHIN_S):
+        while len(events_of(run_dir)) < n_events:
+            await asyncio.sleep(0.02)
+
+
+def events_of(run_dir: Path) -> list[AnyEvent]:
+    path = run_dir / "events.jsonl"
+    return list(read_events(path)) if path.exists() else []

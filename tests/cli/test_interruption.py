@@ -1,0 +1,125 @@
+"""Ctrl-C and kill -9: nothing recorded is lost, nothing is asked twice."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from engine.events import InvestigationResumed, RunEnded
+from tests.cli.program import (
+    WITHIN_S,
+    endpoint,
+    events_of,
+    outcome,
+    program,
+    run,
+    two_arms,
+    until_recorded,
+)
+from tests.faults.server import FaultyServer
+
+MANY = ("--replicates", "10", "--concurrency", "5", "--display", "none", "--out", "out")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupt_exits_130_and_keeps_the_journal(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    async with (
+        endpoint(latency_s=0.1) as server,
+        program(*two_arms(server), *MANY, cwd=tmp_path) as process,
+    ):
+        await until_recorded(tmp_path / "out", 30)
+        process.send_signal(number)
+        async with asyncio.timeout(WITHIN_S):
+            done = await outcome(process)
+    assert done.code == 130, done.err
+    assert "resume out" in done.err
+    assert "Traceback" not in done.err
+    last = events_of(tmp_path / "out")[-1]
+    assert isinstance(last, RunEnded)
+    assert last.is_interrupted
+    assert (tmp_path / "out" / "summary.json").exists()
+
+
+async def killed_and_resumed(server: FaultyServer, n_events: int, cwd: Path) -> None:
+    async with program(*two_arms(server), *MANY, cwd=cwd) as process:
+        await until_recorded(cwd / "out", n_events)
+        process.kill()
+    done = await run("resume", "out", "--display", "none", cwd=cwd)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("n_events", [2, 25, 60])
+async def test_a_killed_run_goes_on_and_asks_nothing_twice(n_events: int, tmp_path: Path) -> None:
+    async with endpoint(latency_s=0.05) as server:
+        await killed_and_resumed(server, n_events, tmp_path)
+        # What was in flight at the kill was never received: it may be asked again, once.
+        assert len(server.asks) <= 100 + 2 * 5
+    async with endpoint() as other:
+        await run(*two_arms(other), *MANY[:-1], "whole", cwd=tmp_path)
+    assert talks(tmp_path / "out") == talks(tmp_path / "whole")
+
+
+async def test_resume_revives_the_namespace_exactly(tmp_path: Path) -> None:
+    async with endpoint(latency_s=0.05) as server:
+        await killed_and_resumed(server, 60, tmp_path)
+    resumed = [e for e in events_of(tmp_path / "out") if isinstance(e, InvestigationResumed)]
+    assert resumed
+    assert all(event.is_exact for event in resumed)
+
+
+async def test_resuming_a_finished_run_asks_nothing(tmp_path: Path) -> None:
+    async with endpoint() as server:
+        await run(*two_arms(server), "--out", "out", cwd=tmp_path)
+        n_asks = len(server.asks)
+        done = await run("resume", "out", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert len(server.asks) == n_asks
+
+
+async def test_resume_goes_on_at_another_address(tmp_path: Path) -> None:
+    async with (
+        endpoint(latency_s=0.05) as server,
+        program(*two_arms(server), *MANY, cwd=tmp_path) as process,
+    ):
+        await until_recorded(tmp_path / "out", 25)
+        process.kill()
+    async with endpoint() as moved:
+        done = await run("resume", "out", *two_arms(moved), cwd=tmp_path)
+    assert done.code == 0, done.err
+
+
+async def test_resume_under_another_window_is_refused_by_name(tmp_path: Path) -> None:
+    async with (
+        endpoint(latency_s=0.05) as server,
+        program(*two_arms(server), *MANY, cwd=tmp_path) as process,
+    ):
+        await until_recorded(tmp_path / "out", 25)
+        process.kill()
+    async with endpoint(window_tokens=4096) as changed:
+        done = await run("resume", "out", *two_arms(changed), cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "max_model_len of a was 32768 and is 4096" in done.err
+
+
+async def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    async with (
+        endpoint(latency_s=5) as server,
+        program(*two_arms(server), *MANY, cwd=tmp_path),
+    ):
+        await until_recorded(tmp_path / "out", 10)
+        done = await run("resume", "out", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "another process" in done.err
+
+
+def talks(run_dir: Path) -> dict[str, list[dict[str, str]]]:
+    comparison = json.loads((run_dir / "model_comparison.json").read_text())
+    return {
+        talk["investigation"]: talk["messages"]
+        for arm in comparison["models"].values()
+        for talk in arm["conversations"]
+    }
