@@ -3,12 +3,8 @@
 from engine.introspection.answers import SharedAnswers
 from engine.introspection.architecture import Architecture
 from engine.introspection.checkpoint import Checkpoint
+from engine.introspection.stubs import module_source
 from engine.introspection.weights import Weights
-
-OF_CHECKPOINT = ("architecture", "weights")
-"""Capabilities that need the checkpoint's files."""
-OF_INVESTIGATION = ("memory", "generation")
-"""Capabilities that every investigation can have."""
 
 
 class Subject:
@@ -20,6 +16,7 @@ class Subject:
         """Answer about `checkpoint`, None if it cannot be read; share `answers` if given."""
         self.checkpoint = checkpoint
         self.answers = answers or SharedAnswers()
+        self._stubs: dict[str, str] = {}
         self.sources: dict[str, object] = {}
         """Capability -> object whose public methods answer; their answers never change."""
         if checkpoint is not None:
@@ -33,7 +30,20 @@ class Subject:
         """Address of the model's content in the shared answers."""
         return self.checkpoint.fingerprint if self.checkpoint else ""
 
+    def stub(self, name: str, source: object) -> str:
+        """Return the module that model code imports for `source`; one text for all tables."""
+        if name not in self._stubs:
+            self._stubs[name] = module_source(name, source)
+        return self._stubs[name]
 
-def available_capabilities(checkpoint: Checkpoint | None) -> tuple[str, ...]:
-    """Return the names of the capabilities that can be granted with this checkpoint, or none."""
-    return OF_INVESTIGATION if checkpoint is None else (*OF_CHECKPOINT, *OF_INVESTIGATION)
+
+def available_capabilities(
+    checkpoint: Checkpoint | None, *, is_reported: bool = False
+) -> tuple[str, ...]:
+    """Return the names of the capabilities that can be granted.
+
+    `checkpoint` is that of the model, None if it cannot be read; `is_reported` says that the
+    engine will tell the table what it generates.
+    """
+    of_checkpoint = () if checkpoint is None else ("architecture", "weights")
+    return (*of_checkpoint, "memory", *(("generation",) if is_reported else ()))

@@ -13,7 +13,6 @@ from engine.introspection.stubs import (
     PACKAGE,
     first_line,
     functions_of,
-    module_source,
     package_source,
 )
 from engine.introspection.subject import Subject
@@ -49,7 +48,7 @@ class CapabilityTable:
         self._subject = subject
         self._lines = tuple((name, first_line(source)) for name, source in sources.items())
         self._modules = {PACKAGE: package_source(self._lines)} | {
-            f"{PACKAGE}.{name}": module_source(name, source) for name, source in sources.items()
+            f"{PACKAGE}.{name}": subject.stub(name, source) for name, source in sources.items()
         }
         self._methods = {
             f"{name}.{each}": _Method(

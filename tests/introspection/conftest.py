@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.generation import Generated
 from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
 from engine.sandbox import Limits, Workspace
@@ -112,7 +113,18 @@ def subject(checkpoint_dir: Path) -> Subject:
 @pytest.fixture
 def table(subject: Subject) -> CapabilityTable:
     """All that can be granted."""
-    figures = {"context_window": 4096, "tokens_used": 12, "temperature": 0.7}
+    figures = Generated(
+        temperature=0.7,
+        top_p=0.9,
+        max_reply_tokens=1024,
+        context_window_tokens=4096,
+        context_used_tokens=900,
+        n_replies=3,
+        prompt_tokens=2000,
+        completion_tokens=300,
+        cached_tokens=1500,
+        n_compactions=0,
+    )
     granted = ("architecture", "weights", "memory", "generation")
     return CapabilityTable(granted, subject=subject, generation=lambda: figures)
 

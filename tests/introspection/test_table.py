@@ -29,11 +29,12 @@ def test_lines_and_modules_name_what_was_granted(baseline: CapabilityTable) -> N
 
 
 def test_without_a_checkpoint_only_the_investigation_itself_is_left() -> None:
-    assert available_capabilities(None) == ("memory", "generation")
+    assert available_capabilities(None) == ("memory",)
+    assert available_capabilities(None, is_reported=True) == ("memory", "generation")
 
 
 def test_with_a_checkpoint_its_capabilities_are_there(subject: Subject) -> None:
-    assert available_capabilities(subject.checkpoint)[:2] == ("architecture", "weights")
+    assert available_capabilities(subject.checkpoint) == ("architecture", "weights", "memory")
 
 
 @pytest.mark.parametrize("name", ["weights", "telepathy"])
@@ -115,10 +116,3 @@ async def test_recorded_calls_bring_the_findings_back(table: CapabilityTable) ->
     revived.restore(before)
     query = "memory.query_observations"
     assert await revived.answer(query, {}) == await table.answer(query, {})
-
-
-async def test_generation_reports_the_figures_of_the_moment(subject: Subject) -> None:
-    used = {"tokens_used": 1}
-    table = CapabilityTable(["generation"], subject=subject, generation=lambda: used)
-    used["tokens_used"] = 2
-    assert await table.answer("generation.get_generation_info", {}) == {"tokens_used": 2}
