@@ -68,17 +68,13 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return {EMBEDDING: (VOCAB, HIDDEN), **layers, "model.norm.weight": (HIDDEN,)}
 
 
-def random_block(index: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
-    """Return the bfloat16 codes of one block of the embedding."""
-    values = np.random.default_rng(index).normal(0, 0.02, count).astype(np.float32)
-    return (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
-
-
-def blocks() -> list[tuple[int, int]]:
+def embedding() -> Iterator[np.ndarray[tuple[int], np.dtype[np.uint16]]]:
+    """Yield the bfloat16 codes of the embedding, block by block; four blocks take turns."""
+    values = np.random.default_rng(0).normal(0, 0.02, (4, BLOCK)).astype(np.float32)
+    codes = (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
     total = VOCAB * HIDDEN
-    return [
-        (place, min(BLOCK, total - first)) for place, first in enumerate(range(0, total, BLOCK))
-    ]
+    for place, first in enumerate(range(0, total, BLOCK)):
+        yield codes[place % 4, : total - first]
 
 
 @pytest.fixture(scope="module")
