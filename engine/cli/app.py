@@ -20,7 +20,7 @@ from engine.settings import read_config
 
 DONE, FAILED, USAGE, NOT_READY, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
-_COMMANDS = {
+COMMANDS = {
     "run": ("engine.cli.run:run", "Run phases with one model."),
     "compare": (
         "engine.cli.compare:compare",
@@ -72,7 +72,7 @@ def _app(arguments: Sequence[str]) -> App:
         suppress_keyboard_interrupt=False,
         default_command=main_job,
     )
-    for name, (target, line) in _COMMANDS.items():
+    for name, (target, line) in COMMANDS.items():
         app.command(target, name=name, help=line)
     return app
 
@@ -92,9 +92,9 @@ def _sources(arguments: Sequence[str]) -> list[Dict]:
 def _explain(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         word = error.unused_tokens[0]
-        near = get_close_matches(word, _COMMANDS, n=1, cutoff=0.4)
+        near = get_close_matches(word, COMMANDS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"unknown command or argument {word!r}.{hint} Commands: {', '.join(_COMMANDS)}."
+        return f"unknown command or argument {word!r}.{hint} Commands: {', '.join(COMMANDS)}."
     return str(error)
 
 

@@ -1,0 +1,74 @@
+"""Print the file tree of the README, one line per file; `--write` puts it there.
+
+The words about a file are its own first line, so that the tree cannot say anything else.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+BEGIN, END = "<!-- tree: scripts/tree.py --write -->", "<!-- end of tree -->"
+_BY_FOLDER = ("tests", "servers/embedded/models", "phases/heritage")
+"""Folders whose files are not listed one by one."""
+_COLUMN = 44
+
+
+def tracked() -> list[Path]:
+    """Return the files of the project, those not yet committed included."""
+    argv = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split("\n")
+    found = {Path(name) for name in names if name and (ROOT / name).exists()}
+    return sorted(found, key=lambda path: (path.parent, path.name))
+
+
+def words_on(path: Path) -> str:
+    """Return the first line that a file says about itself."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    lines = text.splitlines()
+    if lines and lines[0].startswith("#!"):
+        return lines[1].lstrip("# ").partition(": ")[2] if len(lines) > 1 else ""
+    if path.suffix == ".toml":
+        titles = [line.partition("=")[2].strip(' "') for line in lines if line.startswith("title")]
+        return titles[0] if titles else lines[0].lstrip("# ")
+    return ""
+
+
+def listed(path: Path) -> bool:
+    """Whether a file has a line of its own."""
+    is_grouped = any(path.is_relative_to(folder) for folder in _BY_FOLDER)
+    is_prompt = path.suffix == ".md" and path.parts[0] == "phases"
+    return len(path.parts) > 1 and not is_grouped and not is_prompt and path.suffix != ".pyi"
+
+
+def lines() -> Iterator[str]:
+    """Yield the tree, line by line."""
+    folder = Path()
+    for path in filter(listed, tracked()):
+        if path.parent != folder:
+            folder = path.parent
+            yield f"{folder}/"
+        if path.name != "__init__.py" or words_on(path):
+            yield f"{'  ' + path.name:<{_COLUMN}} {words_on(path)}".rstrip()
+    for name in _BY_FOLDER:
+        if (ROOT / name).exists():
+            yield f"{name}/"
+
+
+def updated(readme: str) -> str:
+    """Return `readme` with the tree of today between its marks."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return "\n".join([before + BEGIN, "```", *lines(), "```", END]) + after
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv[1:]:
+        README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print("\n".join(lines()))
