@@ -7,6 +7,7 @@ import msgspec
 from markdown_it import MarkdownIt
 
 from engine.phase import ReplyRules
+from engine.repetition import runs_in_circles
 
 _PYTHON_TAGS = frozenset({"", "python", "py", "python3"})
 _OPENING_PYTHON_FENCE = re.compile(r"(```|~~~)[ \t]*(python|py)\b", re.IGNORECASE)
@@ -36,6 +37,14 @@ class Cut(Action, frozen=True, tag="cut"):
     """The reply was cut by the token limit; nothing of it is executed."""
 
 
+class Circling(Action, frozen=True, tag="circling"):
+    """The reply said one passage over and over until it was cut."""
+
+
+class Empty(Action, frozen=True, tag="empty"):
+    """There is nothing in the reply."""
+
+
 class Malformed(Action, frozen=True, tag="malformed"):
     """A Python fence was opened but no block can be read."""
 
@@ -44,13 +53,15 @@ class Nothing(Action, frozen=True, tag="nothing"):
     """No code, no question, no word of being done."""
 
 
-AnyAction = RunCode | Finish | Ask | Cut | Malformed | Nothing
+AnyAction = RunCode | Finish | Ask | Cut | Circling | Empty | Malformed | Nothing
 
 
 def parse(text: str, finish_reason: str, rules: ReplyRules) -> AnyAction:
-    """Return the one action of a reply."""
+    """Return the one action of a reply, of which `text` is the model's own part."""
     if finish_reason == "length":
-        return Cut()
+        return Circling() if runs_in_circles(text) else Cut()
+    if not text.strip():
+        return Empty()
     if blocks := code_blocks(text):
         return RunCode(blocks, is_done=_says_done(text, rules))
     if _OPENING_PYTHON_FENCE.search(text):
@@ -58,6 +69,27 @@ def parse(text: str, finish_reason: str, rules: ReplyRules) -> AnyAction:
     if _says_done(text, rules):
         return Finish()
     return Ask() if _asks(text, rules) else Nothing()
+
+
+def own_part(text: str, rules: ReplyRules) -> str:
+    """Return `text` up to where the model begins to write somebody else's part."""
+    if not any(mark in text for mark in rules.foreign_marks):
+        return text
+    fence, n_chars = "", 0
+    for line in text.splitlines(keepends=True):
+        bare = line.strip()
+        if not fence and bare.startswith(rules.foreign_marks):
+            return text[:n_chars]
+        fence = _fence_after(bare, fence)
+        n_chars += len(line)
+    return text
+
+
+def _fence_after(line: str, fence: str) -> str:
+    """Return the mark of the fence that is open after `line`, or nothing."""
+    if fence:
+        return "" if line.startswith(fence) and not line.strip("`~") else fence
+    return line[:3] if line.startswith(("```", "~~~")) else ""
 
 
 def tag_of(action: AnyAction) -> str:

@@ -46,6 +46,13 @@ class CompletionReceived(Event, frozen=True, tag="completion_received"):
     turn: int
     seed: int
     completion: Completion
+    own_chars: int | None = None
+    """Characters of the text until the model began to write somebody else's part; None: all."""
+
+    @property
+    def own_text(self) -> str:
+        """The model's own part of the reply: what the conversation keeps."""
+        return self.completion.text[: self.own_chars]
 
 
 class TurnEnded(Event, frozen=True, tag="turn_ended"):

@@ -78,7 +78,7 @@ class _Draft:
 
     def _take_completion(self, event: CompletionReceived) -> None:
         self._send_observation()
-        self.messages.append(Message("assistant", event.completion.text))
+        self.messages.append(Message("assistant", event.own_text))
         self.asked = event
 
     def _take_turn(self, event: TurnEnded) -> None:

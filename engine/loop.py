@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
-from engine.actions import RunCode, parse, tag_of
+from engine.actions import RunCode, own_part, parse, tag_of
 from engine.budget import Budget, exhausted
 from engine.chat import ChatBackend, ChatRequest
 from engine.context import prompt_tokens, reply_tokens
-from engine.ending import end_of
 from engine.errors import ContextOverflowError
 from engine.events import (
     CompletionReceived,
@@ -24,15 +23,18 @@ from engine.events import (
     InvestigationResumed,
     TurnEnded,
 )
-from engine.observation import reminder, respond
+from engine.observation import respond
 from engine.phase import Experiment, Phase
 from engine.prompts import render
 from engine.revival import Revival
 from engine.sandbox import Answer, Sandbox, Workspace
 from engine.standing import Standing
 from engine.transcript import Call, Investigation, Message, StopReason
+from engine.verdict import judge
 
-_LETS_NEXT_BEGIN = frozenset({StopReason.COMPLETED, StopReason.NO_CODE, StopReason.TURN_LIMIT})
+_LETS_NEXT_BEGIN = frozenset(
+    {StopReason.COMPLETED, StopReason.NO_CODE, StopReason.TURN_LIMIT, StopReason.STUCK}
+)
 """Ends of an experiment after which the next one begins; any other ends the investigation."""
 
 
@@ -107,7 +109,9 @@ async def investigate(
     for event in history:
         standing.take(event)
     revival = Revival(standing.executions, parts.powers.answer)
-    async with parts.sandbox.open(modules=parts.powers.modules, answer=revival.answer) as workspace:
+    async with parts.sandbox.open(
+        modules=parts.powers.modules, answer=revival.answer, seed=case.seed
+    ) as workspace:
         course = _Course(case, parts, workspace, standing)
         if history:
             await course.resume(revival)
@@ -181,6 +185,7 @@ class _Course:
         request = self._request(seed)
         await self._parts.record.commit()
         completion = await self._parts.chat.complete(request)
+        own = own_part(completion.text, self._phase.rules)
         self._happens(
             CompletionReceived(
                 time=self._now(),
@@ -189,29 +194,28 @@ class _Course:
                 turn=turn,
                 seed=seed,
                 completion=completion,
+                own_chars=len(own) if own != completion.text else None,
             )
         )
 
     async def _act(self, experiment: Experiment) -> None:
         """Do what the reply asks for, and say what came of it."""
-        assert self._standing.asked is not None
-        completion = self._standing.asked.completion
-        action = parse(completion.text, completion.finish_reason, self._phase.rules)
+        standing, rules = self._standing, self._phase.rules
+        assert standing.asked is not None
+        completion = standing.asked.completion
+        action = parse(standing.asked.own_text, completion.finish_reason, rules)
         blocks = action.blocks if isinstance(action, RunCode) and experiment.has_code else ()
         executions = tuple([await self._workspace.execute(block) for block in blocks])
-        used = self._standing.used + 1
-        limit = StopReason.TURN_LIMIT if used >= experiment.max_turns else None
-        ends = end_of(self._phase, experiment, action, executions) or limit
-        due = None if ends else reminder(self._phase, used=used, limit=experiment.max_turns)
+        verdict = judge(self._phase, experiment, standing, action, executions)
         self._happens(
             TurnEnded(
                 time=self._now(),
                 investigation=self._case.id,
-                turn=self._standing.ledger.turns,
+                turn=standing.ledger.turns,
                 action=tag_of(action),
                 executions=executions,
-                observation=respond(self._phase, action, executions, due),
-                ends=ends,
+                observation=respond(self._phase, action, executions, verdict.notes),
+                ends=verdict.ends,
             )
         )
 

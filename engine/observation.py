@@ -4,7 +4,7 @@ import ast
 from collections.abc import Sequence
 from typing import cast
 
-from engine.actions import AnyAction, Ask, Cut, Malformed
+from engine.actions import AnyAction, Ask, Circling, Cut, Empty, Malformed
 from engine.phase import Phase
 from engine.prompts import render
 from engine.transcript import NAMESPACE_LOST, Execution
@@ -16,10 +16,9 @@ _LAST_ITEMS = 2
 
 
 def respond(
-    phase: Phase, action: AnyAction, executions: Sequence[Execution], due: str | None
+    phase: Phase, action: AnyAction, executions: Sequence[Execution], notes: Sequence[str]
 ) -> str | None:
-    """Return what answers a reply, with the reminder that is `due`; None when nothing does."""
-    notes = [due] if due else []
+    """Return what answers a reply, with `notes` at its end; None when nothing does."""
     if executions:
         return observe(phase, executions, notes)
     word = _word_on(phase, action)
@@ -31,13 +30,6 @@ def observe(phase: Phase, executions: Sequence[Execution], notes: Sequence[str])
     blocks = [{"text": shorten(execution.output.rstrip())} for execution in executions]
     hints = _hints(phase, executions)
     return render(phase.texts.observation, executions=blocks, notes=[*hints, *notes])
-
-
-def reminder(phase: Phase, *, used: int, limit: int) -> str | None:
-    """Return the word on how many turns are left in the experiment, when it is due."""
-    left = limit - used
-    is_due = used % phase.reminders.every_turns == 0 or left == phase.reminders.last_turns
-    return render(phase.texts.reminder, used=used, limit=limit, left=left) if is_due else None
 
 
 def shorten(output: str) -> str:
@@ -58,6 +50,10 @@ def _word_on(phase: Phase, action: AnyAction) -> str | None:
             template = phase.texts.cut
         case Malformed():
             template = phase.texts.malformed
+        case Circling():
+            template = phase.texts.circling
+        case Empty():
+            template = phase.texts.empty
         case Ask():
             template = phase.texts.nudge
         case _:

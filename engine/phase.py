@@ -29,6 +29,15 @@ class ReplyRules(_Value):
     """A line of the reply that is one of these, marks and case aside, ends it too."""
     question_marks: tuple[str, ...] = ("?",)
     """A reply without code whose last 200 characters hold one of these is nudged, not ended."""
+    foreign_marks: tuple[str, ...] = ()
+    """From a line outside of code that starts with one of these on, the reply speaks for somebody
+    else: that part is neither executed nor kept in the conversation."""
+    repeats_to_nudge: Positive = 2
+    """Times that the last turns were repeated before the model is told so."""
+    repeats_to_stop: Positive = 4
+    """Times that the last turns were repeated before the experiment ends as stuck."""
+    idle_to_stop: Positive = 5
+    """Turns in a row without executed code before the experiment ends as stuck."""
 
 
 class Reminders(_Value):
@@ -59,6 +68,10 @@ class Texts(_Value):
     cut: str
     malformed: str
     nudge: str
+    empty: str
+    circling: str
+    foreign: str
+    repeated: str
     no_output: str
     namespace_lost: str
 

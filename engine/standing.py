@@ -12,6 +12,9 @@ from engine.events import (
 )
 from engine.transcript import Conversation, Execution, Message, StopReason, Usage
 
+Deed = tuple[str, tuple[str, ...]]
+"""What one turn was: the model's own text, and the outputs of its blocks."""
+
 
 @dataclass
 class Standing:
@@ -35,6 +38,10 @@ class Standing:
     """The last turn of the open experiment."""
     ends: list[StopReason] = field(default_factory=list[StopReason])
     """Why the experiments before ended, in order."""
+    done: list[Deed] = field(default_factory=list[Deed])
+    """The turns of the open experiment."""
+    idle: int = 0
+    """Turns without executed code since the last one with it."""
     executions: list[Execution] = field(default_factory=list[Execution])
 
     def take(self, event: Event) -> None:
@@ -65,12 +72,13 @@ class Standing:
 
     def _open(self, event: ExperimentStarted) -> None:
         self.experiment, self.used, self.last, self.unsent = event.experiment, 0, None, None
+        self.done, self.idle = [], 0
         for message in event.messages:
             self._add(message)
 
     def _receive(self, event: CompletionReceived) -> None:
         self.send_unsent()
-        self.conversation.append(Message("assistant", event.completion.text))
+        self.conversation.append(Message("assistant", event.own_text))
         self.counted, self.uncounted = event.completion.usage, []
         self.asked = event
 
@@ -80,6 +88,9 @@ class Standing:
         self.ledger = self.ledger.spend(completion.usage, event.time - completion.sent)
         self.used += 1
         self.unsent = event.observation
+        outputs = tuple(execution.output for execution in event.executions)
+        self.done.append((self.asked.own_text, outputs))
+        self.idle = 0 if event.executions else self.idle + 1
         self.last, self.asked = event, None
         self.executions += event.executions
 

@@ -19,6 +19,8 @@ class StopReason(StrEnum):
     TURN_LIMIT = "turn_limit"
     TOKEN_LIMIT = "token_limit"
     TIME_LIMIT = "time_limit"
+    STUCK = "stuck"
+    """The model repeated itself, or went on without code, although it was told."""
     CONTEXT_FULL = "context_full"
     """The conversation no longer fits the model's window."""
     SERVER_LOST = "server_lost"

@@ -19,6 +19,10 @@ _TEXTS = (
     "cut",
     "malformed",
     "nudge",
+    "empty",
+    "circling",
+    "foreign",
+    "repeated",
     "no_output",
     "namespace_lost",
 )

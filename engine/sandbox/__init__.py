@@ -61,9 +61,11 @@ class Sandbox(Protocol):
         ...
 
     def open(
-        self, *, modules: Mapping[str, str], answer: Answer
+        self, *, modules: Mapping[str, str], answer: Answer, seed: int | None = None
     ) -> AbstractAsyncContextManager[Workspace]:
         """Open a workspace in which `modules` (dotted name -> Python source) can be imported.
+
+        `seed` sets the random numbers of its processes; without it they differ each time.
 
         The source may call the builtin `_ask(method, arguments)`, which returns what `answer`
         returns for it. Leaving the context ends the process.

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.actions import Ask, Cut, Finish, Malformed, Nothing, RunCode, code_blocks, parse
+from engine.actions import (
+    Ask,
+    Circling,
+    Cut,
+    Empty,
+    Finish,
+    Malformed,
+    Nothing,
+    RunCode,
+    code_blocks,
+    own_part,
+    parse,
+)
 from engine.phase import ReplyRules
 
 RULES = ReplyRules(done_phrases=("experiment complete",))
@@ -77,8 +89,30 @@ def test_a_question_long_before_the_end_does_not_ask() -> None:
     assert parse("Why? " + "x" * 300, "stop", RULES) == Nothing()
 
 
-def test_an_empty_reply_is_nothing() -> None:
-    assert parse("", "stop", RULES) == Nothing()
+def test_an_empty_reply_is_empty() -> None:
+    assert parse(" \n", "stop", RULES) == Empty()
+
+
+def test_a_reply_cut_while_it_said_one_thing_over_and_over_is_circling() -> None:
+    assert parse("I look at the layers again. " * 40, "length", RULES) == Circling()
+
+
+FOREIGN = ReplyRules(foreign_marks=("User:", "Output:"))
+
+
+def test_what_the_model_writes_for_somebody_else_is_not_its_own() -> None:
+    own = "Look.\n```python\nprint(1)\n```\n"
+    assert own_part(own + "Output:\n1\n\nUser: go on", FOREIGN) == own
+
+
+def test_marks_inside_code_are_the_models_own() -> None:
+    text = "```python\nprint('''\nUser: x\n''')\n```\ndone"
+    assert own_part(text, FOREIGN) == text
+
+
+@given(st.text())
+def test_the_own_part_is_always_a_beginning(text: str) -> None:
+    assert text.startswith(own_part(text, FOREIGN))
 
 
 @given(st.text())

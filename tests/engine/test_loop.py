@@ -140,6 +140,40 @@ async def test_an_experiment_without_code_is_one_turn_and_runs_nothing() -> None
     assert [turn.executions for turn in turns] == [()]
 
 
+async def test_an_invented_output_is_cut_off_and_the_real_one_is_sent() -> None:
+    invented = run_block("print(6 * 7)") + "\nOutput:\n999\n\nSo it is 999."
+    _, said, kept = await outcome([invented, DONE])
+    assert not any("999" in text for text in said)
+    assert said[2].startswith("Output:\n42\n\nOnly your own part of the reply counted")
+    (first, _) = [event for event in kept.events if isinstance(event, CompletionReceived)]
+    assert "999" in first.completion.text, "the journal keeps the whole reply"
+
+
+async def test_the_same_turn_over_and_over_is_nudged_then_stuck() -> None:
+    reason, said, kept = await outcome([run_block("print(1)")], experiment(max_turns=50))
+    assert reason == StopReason.STUCK
+    assert sum(isinstance(event, TurnEnded) for event in kept.events) == 5
+    assert sum("done the same several times" in text for text in said) == 2
+
+
+async def test_the_same_code_with_new_results_is_not_stuck() -> None:
+    count = run_block("n = n + 1 if 'n' in dir() else 0\nprint(n)")
+    reason, _, _ = await outcome([count] * 9 + [DONE], experiment(max_turns=50))
+    assert reason == StopReason.COMPLETED
+
+
+async def test_questions_without_end_are_stuck() -> None:
+    questions = [f"What about number {n}?" for n in range(20)]
+    reason, _, kept = await outcome(questions, experiment(max_turns=50))
+    assert reason == StopReason.STUCK
+    assert sum(isinstance(event, TurnEnded) for event in kept.events) == 5
+
+
+async def test_an_empty_reply_is_said_to_be_empty() -> None:
+    _, said, _ = await outcome(["", DONE])
+    assert any(text.startswith("Your reply was empty") for text in said)
+
+
 async def test_the_token_budget_ends_the_whole_investigation() -> None:
     phase = a_phase(experiment("one"), experiment("two")).model_copy(update={"max_tokens_total": 1})
     async with parts_with([run_block("print(1)")], phase=phase) as (parts, kept):

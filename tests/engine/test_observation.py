@@ -1,7 +1,8 @@
 """What goes back to the model."""
 
-from engine.observation import observe, reminder, shorten
+from engine.observation import observe, shorten
 from engine.transcript import NAMESPACE_LOST, Execution, ExecutionError
+from engine.verdict import reminder
 from phases.load import get_phase
 
 PHASE = get_phase("comparison")
