@@ -11,11 +11,11 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
 from engine.errors import CapabilityError, InvestigationError, boundary
+from engine.introspection.background import Background
 
 Compute = Callable[[], object]
 
@@ -54,7 +54,7 @@ class SharedAnswers:
         self._n_bytes = 0
         self._outcomes: OrderedDict[bytes, _Outcome] = OrderedDict()
         self._pending: dict[bytes, asyncio.Future[_Outcome]] = {}
-        self._threads = ThreadPoolExecutor(_N_THREADS, thread_name_prefix="introspection")
+        self._background: Background[_Outcome] = Background(n_threads=_N_THREADS)
         self._costs: dict[str, Cost] = {}
 
     @property
@@ -83,8 +83,7 @@ class SharedAnswers:
             if not future.cancelled() and future.exception() is None:
                 self._keep(key, method, future.result())
 
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._threads, _outcome, method, compute)
+        future = self._background.run(lambda: _outcome(method, compute))
         self._pending[key] = future
         future.add_done_callback(finish)
 

@@ -4,6 +4,7 @@ Nothing of the weights is held: values are read in blocks when a question needs 
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -11,7 +12,7 @@ from typing import cast
 import msgspec
 
 from engine.errors import NotReadyError
-from engine.introspection.encodings import Encoding, Plain, n_values
+from engine.introspection.encodings import Encoding, Plain, blocks, sample
 from engine.introspection.names import in_model_order
 from engine.introspection.quantised import encodings_of, scheme_of
 from engine.introspection.safetensors import Floats, Tensor, read_header
@@ -50,7 +51,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def n_values(self) -> int:
         """Number of weights."""
-        return n_values(self.encoding)
+        return math.prod(self.shape)
 
     @property
     def owner(self) -> str:
@@ -75,7 +76,11 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def blocks(self, name: str) -> Iterator[Floats]:
         """Yield the values of parameter `name` as flat float32 arrays, row-major, bounded."""
-        return self.parameters[name].encoding.blocks()
+        return blocks(self.parameters[name].encoding)
+
+    def sample(self, name: str, *, most: int) -> Floats:
+        """Return about `most` values of parameter `name`: those of evenly spaced rows."""
+        return sample(self.parameters[name].encoding, most=most)
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:

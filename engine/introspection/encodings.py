@@ -1,34 +1,40 @@
 """How a parameter is stored, and its values as float32: as they are, scaled, or packed in integers.
 
-Values come in the order of the torch parameter (row-major over (outputs, inputs)), in flat blocks
-of bounded size. A packed matrix is read as a whole: it is 4 to 8 times smaller than its values.
+A parameter is read by rows of its torch shape (outputs first), so a part of it costs a part of the
+time, and memory stays bounded. A packed matrix is read as a whole before its rows are unpacked: it
+is 4 to 8 times smaller than its values.
 
 Sources: AutoAWQ, `awq/utils/packing_utils.py` (order of the 4-bit values in an int32); AutoGPTQ,
 `auto_gptq/nn_modules/qlinear/qlinear_cuda_old.py` (packing, zero points stored less one,
-`g_idx`); compressed-tensors and vLLM's fp8 layers (`weight_scale`, `weight_scale_inv` per block).
+`g_idx`); compressed-tensors and vLLM's fp8 layers (`weight_scale`, `weight_scale_inv` per tile).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from engine.introspection.safetensors import (
-    BLOCK_VALUES,
     Floats,
     Tensor,
-    float_blocks,
     read_floats,
     read_integers,
+    read_values,
 )
+
+BLOCK_VALUES = 1 << 18
+"""Values per block: 1 MiB as float32, which stays in the cache of a core."""
 
 _AWQ_COLUMNS = (0, 2, 4, 6, 1, 3, 5, 7)
 """Column whose value lies at bits 4 * i of an AWQ word."""
+_PER_AWQ_WORD = 8
 _WORD_BITS = 32
 
 Words = npt.NDArray[np.uint32]
+Rows = Callable[[int, int], Floats]
+"""(first row, number of rows) -> float32 (rows, columns)."""
 
 
 class Plain(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +52,15 @@ class Plain(msgspec.Struct, frozen=True, kw_only=True):
         """Torch's name of the stored type."""
         return self.tensor.dtype
 
-    def blocks(self) -> Iterator[Floats]:
-        """Yield the values."""
-        return float_blocks(self.tensor)
+    def rows(self) -> Rows:
+        """Return what reads rows."""
+        n_columns = _n_columns(self.shape)
+
+        def read(first: int, count: int) -> Floats:
+            values = read_values(self.tensor, first=first * n_columns, count=count * n_columns)
+            return values.reshape(count, n_columns)
+
+        return read
 
 
 class Scaled(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,24 +79,23 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True):
         """Type of the stored values."""
         return self.tensor.dtype
 
-    def blocks(self) -> Iterator[Floats]:
-        """Yield the values times their scale."""
+    def rows(self) -> Rows:
+        """Return what reads rows: values times their scale."""
         n_rows, n_columns = self.shape
-        scale = read_floats(self.scale).reshape(self.scale.shape or (1,))
-        scale = scale.reshape(scale.shape[0], -1)
-        rows_per_tile = -(-n_rows // scale.shape[0])
-        columns_per_tile = -(-n_columns // scale.shape[1])
-        n_at_once = max(1, BLOCK_VALUES // n_columns)
-        blocks = float_blocks(self.tensor, block_values=n_at_once * n_columns)
-        for first, block in zip(range(0, n_rows, n_at_once), blocks, strict=True):
-            values = block.reshape(-1, n_columns)
-            tiles = scale[np.arange(first, first + len(values)) // rows_per_tile]
-            values *= np.repeat(tiles, columns_per_tile, axis=1)[:, :n_columns]
-            yield values.reshape(-1)
+        stored = Plain(tensor=self.tensor).rows()
+        scale = read_floats(self.scale).reshape((self.scale.shape or (1,))[0], -1)
+        tile_height = -(-n_rows // scale.shape[0])
+        tile_width = -(-n_columns // scale.shape[1])
+
+        def read(first: int, count: int) -> Floats:
+            tiles = scale[np.arange(first, first + count) // tile_height]
+            return stored(first, count) * np.repeat(tiles, tile_width, axis=1)[:, :n_columns]
+
+        return read
 
 
 class Awq(msgspec.Struct, frozen=True, kw_only=True):
-    """4-bit values, 8 columns to a word: qweight (inputs, outputs / 8)."""
+    """4-bit values, 8 outputs to a word: qweight (inputs, outputs / 8)."""
 
     qweight: Tensor
     qzeros: Tensor
@@ -100,20 +111,22 @@ class Awq(msgspec.Struct, frozen=True, kw_only=True):
         """Type of the packed values."""
         return "int4"
 
-    def blocks(self) -> Iterator[Floats]:
-        """Yield (value - zero point) * scale."""
-        n_outputs, n_inputs = self.shape
+    def rows(self) -> Rows:
+        """Return what unpacks rows: (value - zero point) * scale."""
         words, zero_words = read_integers(self.qweight), read_integers(self.qzeros)
         scales = read_floats(self.scales)
-        group = -(-n_inputs // len(scales))
-        n_words = max(1, BLOCK_VALUES // (8 * n_inputs))
-        for first in range(0, n_outputs // 8, n_words):
-            part = slice(first, first + n_words)
-            zeros = _awq_columns(zero_words[:, part])
-            values = _awq_columns(words[:, part]) - np.repeat(zeros, group, axis=0)[:n_inputs]
-            factors = scales[:, 8 * first : 8 * first + values.shape[1]]
-            values *= np.repeat(factors, group, axis=0)[:n_inputs]
-            yield values.T.reshape(-1)
+        n_inputs = len(words)
+        group_of = np.arange(n_inputs) // -(-n_inputs // len(scales))
+
+        def read(first: int, count: int) -> Floats:
+            start = first // _PER_AWQ_WORD
+            part = slice(start, -(-(first + count) // _PER_AWQ_WORD))
+            values = _awq_outputs(words[:, part]) - _awq_outputs(zero_words[:, part])[group_of]
+            skipped = first - start * _PER_AWQ_WORD
+            found = values[:, skipped : skipped + count] * scales[group_of, first : first + count]
+            return np.ascontiguousarray(found.T)
+
+        return read
 
 
 class Gptq(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,44 +151,64 @@ class Gptq(msgspec.Struct, frozen=True, kw_only=True):
         """Type of the packed values."""
         return f"int{self.bits}"
 
-    def blocks(self) -> Iterator[Floats]:
-        """Yield (value - zero point) * scale."""
-        n_outputs, n_inputs = self.shape
+    def rows(self) -> Rows:
+        """Return what unpacks rows: (value - zero point) * scale."""
         words = read_integers(self.qweight)
         scales = read_floats(self.scales)
-        packed_zeros = read_integers(self.qzeros).T
-        zeros = _unpacked_rows(packed_zeros, self.bits).T[:, :n_outputs] + self.zero_offset
-        group_of = self._group_of(n_inputs, n_groups=len(scales))
-        n_columns = max(1, BLOCK_VALUES // n_inputs)
-        for first in range(0, n_outputs, n_columns):
-            part = slice(first, first + n_columns)
-            values = _unpacked_rows(words[:, part], self.bits) - zeros[group_of, part]
-            values *= scales[group_of, part]
-            yield values.T.reshape(-1)
+        zeros = _unpacked(read_integers(self.qzeros).T, self.bits).T + self.zero_offset
+        group_of = self._group_of(n_groups=len(scales))
 
-    def _group_of(self, n_inputs: int, *, n_groups: int) -> npt.NDArray[np.int64]:
+        def read(first: int, count: int) -> Floats:
+            part = slice(first, first + count)
+            values = _unpacked(words[:, part], self.bits) - zeros[group_of, part]
+            return np.ascontiguousarray((values * scales[group_of, part]).T)
+
+        return read
+
+    def _group_of(self, *, n_groups: int) -> npt.NDArray[np.int64]:
         if self.groups is not None:
             return read_integers(self.groups).astype(np.int64)
+        n_inputs = self.shape[1]
         return np.arange(n_inputs) // -(-n_inputs // n_groups)
 
 
 Encoding = Plain | Scaled | Awq | Gptq
 
 
-def n_values(encoding: Encoding) -> int:
-    """Return the number of weights."""
-    return math.prod(encoding.shape)
+def blocks(encoding: Encoding) -> Iterator[Floats]:
+    """Yield all values in the order of the torch parameter, flat, in blocks of bounded size."""
+    n_columns = _n_columns(encoding.shape)
+    n_rows = math.prod(encoding.shape) // n_columns
+    n_at_once = max(1, BLOCK_VALUES // n_columns)
+    rows = encoding.rows()
+    for first in range(0, n_rows, n_at_once):
+        yield rows(first, min(n_at_once, n_rows - first)).reshape(-1)
 
 
-def _awq_columns(words: Words) -> Floats:
+def sample(encoding: Encoding, *, most: int) -> Floats:
+    """Return the values of evenly spaced rows, about `most` of them, flat."""
+    n_columns = _n_columns(encoding.shape)
+    n_rows = math.prod(encoding.shape) // n_columns
+    if math.prod(encoding.shape) <= most:
+        return encoding.rows()(0, n_rows).reshape(-1)
+    rows = encoding.rows()
+    wanted = np.linspace(0, n_rows - 1, max(1, most // n_columns)).astype(int)
+    return np.concatenate([rows(int(row), 1).reshape(-1) for row in wanted])
+
+
+def _n_columns(shape: tuple[int, ...]) -> int:
+    return max(1, shape[-1]) if len(shape) > 1 else 1
+
+
+def _awq_outputs(words: Words) -> Floats:
     """Return the 8 columns of each word, in the order of the matrix."""
-    columns = np.empty((*words.shape, 8), np.float32)
+    columns = np.empty((*words.shape, _PER_AWQ_WORD), np.float32)
     for place, column in enumerate(_AWQ_COLUMNS):
         columns[..., column] = (words >> np.uint32(4 * place)) & np.uint32(15)
     return columns.reshape(len(words), -1)
 
 
-def _unpacked_rows(words: Words, bits: int) -> Floats:
+def _unpacked(words: Words, bits: int) -> Floats:
     """Return the 32 / bits rows of each word, lowest bits first."""
     per_word = _WORD_BITS // bits
     rows = np.empty((len(words), per_word, words.shape[1]), np.float32)

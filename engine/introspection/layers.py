@@ -8,6 +8,7 @@ from engine.introspection.checkpoint import Parameter
 from engine.introspection.names import in_model_order
 
 _N_MATRIX_AXES = 2
+_LISTS = frozenset({"layers", "h", "blocks"})
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +62,11 @@ def _kind(name: str, parameters: list[Parameter]) -> str:
     if own:
         return _leaf_kind(last, own[0])
     if last.isdecimal():
-        return "decoder layer"
+        return "decoder layer" if name.split(".")[-2] in _LISTS else "module"
     for part, kind in (("attn", "attention"), ("attention", "attention"), ("mlp", "mlp")):
         if part in last:
             return kind
-    return "layer list" if last in {"layers", "h", "blocks"} else "module"
+    return "layer list" if last in _LISTS else "module"
 
 
 def _leaf_kind(last: str, parameter: Parameter) -> str:

@@ -1,4 +1,4 @@
-"""Where the tensors of safetensors files lie, and their values as float32, block by block.
+"""Where the tensors of safetensors files lie, and any part of their values as float32.
 
 Reads headers and byte ranges only: no file is loaded or mapped as a whole, so the memory needed
 does not depend on the size of a tensor.
@@ -8,7 +8,6 @@ header, then the data).
 """
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +18,6 @@ import numpy.typing as npt
 from engine.errors import NotReadyError
 
 Floats = npt.NDArray[np.float32]
-
-BLOCK_VALUES = 1 << 20
-"""Values per block: 4 MiB as float32."""
 
 _REMEDY = "Fetch the checkpoint again, or name another directory with --checkpoint."
 _LENGTH_BYTES = 8
@@ -136,8 +132,7 @@ def _check(path: Path, *, name: str, entry: _Entry, n_data_bytes: int) -> None:
 
 def read_floats(tensor: Tensor) -> Floats:
     """Return the whole of a small tensor as float32, in its shape."""
-    raw = _read(tensor, first=0, count=tensor.n_values)
-    return _as_float32(raw, tensor.stored).reshape(tensor.shape)
+    return read_values(tensor, first=0, count=tensor.n_values).reshape(tensor.shape)
 
 
 def read_integers(tensor: Tensor) -> npt.NDArray[np.uint32]:
@@ -146,11 +141,9 @@ def read_integers(tensor: Tensor) -> npt.NDArray[np.uint32]:
     return raw.view(np.uint32).reshape(tensor.shape)
 
 
-def float_blocks(tensor: Tensor, *, block_values: int = BLOCK_VALUES) -> Iterator[Floats]:
-    """Yield the values in storage order (row-major), flat float32 arrays of bounded size."""
-    for first in range(0, tensor.n_values, block_values):
-        count = min(block_values, tensor.n_values - first)
-        yield _as_float32(_read(tensor, first=first, count=count), tensor.stored)
+def read_values(tensor: Tensor, *, first: int, count: int) -> Floats:
+    """Return `count` values from value `first` on in storage order, flat."""
+    return _as_float32(_read(tensor, first=first, count=count), tensor.stored)
 
 
 def _read(tensor: Tensor, *, first: int, count: int) -> npt.NDArray[np.generic]:

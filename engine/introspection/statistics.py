@@ -7,7 +7,7 @@ Variances", 1979, for the merging of two parts.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -59,13 +59,12 @@ def moments(blocks: Iterable[Floats]) -> Moments:
 def difference(pairs: Iterable[tuple[Floats, Floats]]) -> Difference:
     """Return how the two sides of `pairs` of blocks differ."""
     dot = first_squared = second_squared = distance_squared = largest = 0.0
-    for first, second in pairs:
-        left, right = first.astype(np.float64), second.astype(np.float64)
-        dot += float(left @ right)
-        first_squared += float(left @ left)
-        second_squared += float(right @ right)
+    for left, right in pairs:
         gap = left - right
-        distance_squared += float(gap @ gap)
+        dot += _dot(left, right)
+        first_squared += _dot(left, left)
+        second_squared += _dot(right, right)
+        distance_squared += _dot(gap, gap)
         largest = max(largest, float(np.abs(gap).max(initial=0.0)))
     norms = math.sqrt(first_squared * second_squared)
     return Difference(
@@ -75,36 +74,31 @@ def difference(pairs: Iterable[tuple[Floats, Floats]]) -> Difference:
     )
 
 
-def sample(blocks: Iterable[Floats], *, n_values: int, most: int) -> Floats:
-    """Return at most about `most` of the `n_values` values, evenly spaced."""
-    step = max(1, -(-n_values // most))
-    return np.concatenate([*_every(blocks, step), np.empty(0, np.float32)])
-
-
 def rounded(value: float) -> float | None:
     """Return `value` with 6 significant digits; None for what is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _every(blocks: Iterable[Floats], step: int) -> Iterator[Floats]:
-    skip = 0
-    for block in blocks:
-        yield block[skip::step]
-        skip = (skip - len(block)) % step
+def _dot(left: Floats, right: Floats) -> float:
+    """Return the scalar product, summed in float64 on this thread alone."""
+    return float(np.multiply(left, right, dtype=np.float64).sum())
 
 
 def _of_block(block: Floats) -> Moments:
-    finite = block[np.isfinite(block)].astype(np.float64)
+    is_whole = math.isfinite(float(block.sum(dtype=np.float64)))
+    finite = block if is_whole else block[np.isfinite(block)]
     if not finite.size:
         return Moments(n_not_finite=block.size)
-    mean = float(finite.mean())
+    about_mean = finite.astype(np.float64)
+    mean = float(about_mean.mean())
+    about_mean -= mean
     return Moments(
         n_values=finite.size,
         n_not_finite=block.size - finite.size,
         n_zeros=int(finite.size - np.count_nonzero(finite)),
         mean=mean,
-        squares_about_mean=float(np.square(finite - mean).sum()),
-        absolute=float(np.abs(finite).sum()),
+        squares_about_mean=float(np.square(about_mean, out=about_mean).sum()),
+        absolute=float(np.abs(finite).sum(dtype=np.float64)),
         smallest=float(finite.min()),
         largest=float(finite.max()),
     )

@@ -5,7 +5,7 @@ import numpy as np
 from engine.introspection.checkpoint import Checkpoint, Parameter
 from engine.introspection.layers import layers_of
 from engine.introspection.names import check_count, matching, pattern_of, unknown_name
-from engine.introspection.statistics import Moments, difference, moments, rounded, sample
+from engine.introspection.statistics import Moments, difference, moments, rounded
 
 _MAX_LISTED = 40
 _SAMPLED_VALUES = 1 << 16
@@ -135,7 +135,7 @@ class Weights:
     def find_similar_weights(self, parameter_name: str, top_k: int = 5) -> list[dict[str, object]]:
         """Find the parameters whose values are distributed most like those of one parameter.
 
-        Only parameters of the same shape are compared, by evenly spaced samples of their values.
+        Only parameters of the same shape are compared, by samples of evenly spaced rows.
 
         Args:
             parameter_name: name of the parameter to compare with.
@@ -229,8 +229,7 @@ class Weights:
         }
 
     def _sorted_sample(self, parameter: Parameter) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        blocks = self._checkpoint.blocks(parameter.name)
-        values = sample(blocks, n_values=parameter.n_values, most=_SAMPLED_VALUES)
+        values = self._checkpoint.sample(parameter.name, most=_SAMPLED_VALUES)
         return np.sort(values.astype(np.float64))
 
     def _likeness(

@@ -78,7 +78,7 @@ def embedding() -> Iterator[np.ndarray[tuple[int], np.dtype[np.uint16]]]:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A checkpoint whose embedding is random; the rest is a hole in the file, read as zeros."""
     header: dict[str, object] = {}
     end = 0
@@ -93,7 +93,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for codes in embedding():
             file.write(codes.tobytes())
         file.truncate(8 + len(encoded) + end)
-    return root
+    yield root
+    (root / "model.safetensors").unlink()
 
 
 def test_statistics_of_the_largest_tensor_are_right_in_bounded_memory(root: Path) -> None:

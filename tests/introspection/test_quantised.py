@@ -84,6 +84,11 @@ def read(root: Path) -> Floats:
     return np.concatenate(list(checkpoint.blocks(parameter.name))).reshape(parameter.shape)
 
 
+def row(root: Path, index: int) -> Floats:
+    rows = open_checkpoint(root).parameters[f"{NAME}.weight"].encoding.rows()
+    return rows(index, 1).reshape(-1)
+
+
 def assert_close(found: Floats, weights: Floats, bits: int) -> None:
     step = (weights.max() - weights.min()) / ((1 << bits) - 1)
     assert found.shape == (N_OUT, N_IN)
@@ -151,3 +156,10 @@ def test_a_missing_scale_is_named(write_checkpoint: Write) -> None:
     root = write_checkpoint(stored, declared("awq", 4))
     with pytest.raises(NotReadyError, match=r"down_proj\.scales"):
         open_checkpoint(root)
+
+
+@pytest.mark.parametrize("index", [0, 7, 8, 13, N_OUT - 1])
+def test_one_row_is_that_row_of_the_whole(write_checkpoint: Write, index: int) -> None:
+    weights = make_weights()
+    root = write_checkpoint(awq(weights), declared("awq", 4))
+    assert np.array_equal(row(root, index), read(root)[index])

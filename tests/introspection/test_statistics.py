@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.introspection.statistics import difference, moments, rounded, sample
+from engine.introspection.statistics import difference, moments, rounded
 
 Values = npt.NDArray[np.float32]
 
@@ -48,18 +48,6 @@ def test_difference_equals_the_direct_computation() -> None:
     assert found.cosine == pytest.approx(float(cosine), rel=1e-5)
     assert found.l2_distance == pytest.approx(float(np.linalg.norm(first - second)), rel=1e-5)
     assert found.largest == pytest.approx(float(np.abs(first - second).max()), rel=1e-6)
-
-
-@given(
-    st.integers(min_value=1, max_value=500),
-    st.integers(min_value=1, max_value=40),
-    st.integers(min_value=1, max_value=50),
-)
-def test_sample_is_evenly_spaced_whatever_the_blocks(n_values: int, size: int, most: int) -> None:
-    values = np.arange(n_values, dtype=np.float32)
-    found = sample(blocks(values, size), n_values=n_values, most=most)
-    assert np.array_equal(found, values[:: -(-n_values // most)])
-    assert len(found) <= most
 
 
 def test_rounding_keeps_six_digits_and_drops_what_is_not_finite() -> None:

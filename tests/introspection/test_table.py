@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -116,3 +117,38 @@ async def test_recorded_calls_bring_the_findings_back(table: CapabilityTable) ->
     revived.restore(before)
     query = "memory.query_observations"
     assert await revived.answer(query, {}) == await table.answer(query, {})
+
+
+def twenty_questions() -> Iterator[tuple[str, dict[str, object]]]:
+    for layer in ("model.layers.0", "model.layers.1", "model.layers.2"):
+        yield "architecture.describe_layer", {"layer_name": layer}
+        yield "architecture.get_layer_info", {"layer_name": f"{layer}.mlp"}
+        yield "architecture.find_similar_layers", {"layer_name": layer}
+        yield "weights.get_layer_parameters", {"layer_name": layer}
+        down = f"{layer}.mlp.down_proj.weight"
+        yield "weights.get_weight_statistics", {"parameter_name": down}
+    yield "architecture.get_architecture_summary", {}
+    yield "architecture.list_layers", {}
+    yield "weights.list_parameters", {}
+    yield "weights.list_parameters", {"filter_pattern": "mlp"}
+    yield "weights.get_shared_weights", {}
+
+
+@pytest.mark.slow
+async def test_a_thousand_investigations_compute_twenty_answers(subject: Subject) -> None:
+    questions = list(twenty_questions())
+    assert len(questions) == 20
+
+    async def investigate() -> None:
+        table = CapabilityTable(["architecture", "weights"], subject=subject)
+        for method, arguments in questions:
+            await table.answer(method, arguments)
+
+    started = time.process_time()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(1000):
+            group.create_task(investigate())
+    costs = subject.answers.costs.values()
+    assert sum(cost.n_asked for cost in costs) == 20_000
+    assert sum(cost.n_computed for cost in costs) == 20
+    assert (time.process_time() - started) / 20_000 <= 0.0003
