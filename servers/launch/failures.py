@@ -68,7 +68,7 @@ FAILURES: tuple[Failure, ...] = (
     ),
     _known(
         "flags",
-        r"vllm.*: error: (unrecognized arguments|argument) (?P<which>.+)",
+        r"vllm.*: error: (unrecognized arguments:|argument) (?P<which>.+)",
         cause="this version of vLLM does not know a flag that it was given",
         remedy="Use the version that `python -m engine.run install vllm` installs.",
     ),

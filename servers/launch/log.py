@@ -16,7 +16,7 @@ _STATES: tuple[tuple[re.Pattern[str], State], ...] = (
     (re.compile(r"\.safetensors: +\d+%|Fetching \d+ files|Downloading"), "download"),
     (re.compile(r"Starting to load model|Loading safetensors checkpoint"), "load"),
     (
-        re.compile(r"torch\.compile|Dynamo bytecode|Capturing CUDA graph|Compiling a graph"),
+        re.compile(r"Dynamo bytecode|Compiling a graph|Capturing CUDA graph"),
         "compile",
     ),
 )
@@ -33,6 +33,7 @@ _FACTS: tuple[tuple[str, re.Pattern[str], float], ...] = (
 )
 
 _NOISE = re.compile(r'Route: /|"(GET|POST) /\S* HTTP|UserWarning|warnings\.warn|^\s*$|^\s+\^+\s*$')
+_ERROR = re.compile(r"\b[A-Z]\w*(Error|Exception): \S.*")
 
 
 class ServerLog:
@@ -76,6 +77,11 @@ class ServerLog:
             for match in pattern.finditer(self._text):
                 facts[name] = int(float(match[1].replace(",", "")) * unit)
         return Obtained(**facts)
+
+    def errors(self, n_lines: int = 3) -> str:
+        """Return the first exceptions that the log names: causes stand before consequences."""
+        found = dict.fromkeys(match[0] for match in _ERROR.finditer(self._text))
+        return "\n".join(line[:400] for line in list(found)[:n_lines])
 
     def tail(self, n_lines: int = 12) -> str:
         """Return the last lines that say something."""

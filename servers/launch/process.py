@@ -41,7 +41,7 @@ class ServerProcess:
         """
         with _open_log(log) as output:
             keeper = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", str(_KEEPER), str(term_s), str(_HURRY_S), *argv),
+                *(sys.executable, "-IS", str(_KEEPER), str(term_s), str(_HURRY_S), *argv),
                 stdin=PIPE,
                 stdout=output.fileno(),
                 stderr=output.fileno(),

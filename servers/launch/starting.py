@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from textwrap import indent
 from time import monotonic
 
 import msgspec
@@ -144,9 +145,11 @@ class Starter:
 
     def _explain(self, start: ServerStart, error: StartFailedError, found: Diagnosis | None) -> str:
         path = self._log_dir / f"{start.model}.log"
-        tail = "\n".join(f"  {line}" for line in error.log.tail(_TAIL_LINES).splitlines())
+        tail = indent(error.log.tail(_TAIL_LINES), "  ")
         if found is None:
             what = f"the server of {start.model} {error}."
+            if errors := error.log.errors():
+                what += f" It said:\n{indent(errors, '  ')}\n"
             remedy = f"The whole log is {path}."
         else:
             what = f"the server of {start.model} did not start: {found.failure.cause}."

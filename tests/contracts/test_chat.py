@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from engine.endpoint import Endpoint
 from engine.errors import ContextOverflowError
 from engine.transcript import Conversation, Message
 from tests.faults.process import server_process
+
+if TYPE_CHECKING:
+    from tests.contracts.vllm.pair import Served
 
 N_AT_ONCE = 16
 
@@ -64,9 +68,20 @@ async def served_at(endpoint: Endpoint) -> AsyncGenerator[ChatCase]:
 CASES: dict[str, OpenCase] = {"scripted": scripted, "served": served}
 
 
-@pytest.fixture(params=CASES)
+REAL_VLLM = pytest.param(
+    "vllm", marks=[pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
+)
+"""Its time includes the start of the servers, once a session."""
+
+
+@pytest.fixture(params=[*CASES, REAL_VLLM])
 async def chat_case(request: pytest.FixtureRequest) -> AsyncGenerator[ChatCase]:
-    async with CASES[request.param]() as case:
+    if request.param == "vllm":
+        pair: Served = request.getfixturevalue("vllm_pair")
+        opened = served_at(pair.endpoints[0])
+    else:
+        opened = CASES[request.param]()
+    async with opened as case:
         yield case
 
 

@@ -1,0 +1,78 @@
+"""Real vLLM servers on the CPU, started through a launcher in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from engine.endpoint import Endpoint
+from servers.launch.values import ServerStart
+from tests.contracts.vllm.checkpoints import WINDOW_TOKENS, Method, Shape, write_checkpoint
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Served:
+    """Servers that a launcher of its own process keeps."""
+
+    launcher: "subprocess.Popen[bytes]"
+    endpoints: tuple[Endpoint, ...]
+    folder: Path
+
+    @property
+    def told(self) -> str:
+        return (self.folder / "told").read_text()
+
+
+@contextmanager
+def served(starts: Sequence[ServerStart], folder: Path) -> Generator[Served]:
+    """Start servers through a launcher in a process of its own; end it by the end of its input."""
+    (folder / "starts.json").write_bytes(msgspec.json.encode(starts))
+    command = (sys.executable, "-m", "tests.contracts.vllm.serve", folder / "starts.json", folder)
+    with (folder / "told").open("wb") as told:
+        launcher = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told
+        )
+    with launcher:
+        assert launcher.stdout is not None
+        line = launcher.stdout.readline()
+        assert line, (folder / "told").read_text()
+        yield Served(launcher, msgspec.json.decode(line, type=tuple[Endpoint, ...]), folder)
+
+
+def make_start(program: Path, folder: Path, model: str, shape: Shape) -> ServerStart:
+    """Make a start of the real program on a checkpoint of this shape."""
+    checkpoint = write_checkpoint(folder / model, shape)
+    return ServerStart(
+        model=model,
+        argv=(str(program), "serve", str(checkpoint), *_flags(model, shape.method)),
+        environment=cpu_environment(),
+        checkpoint=str(checkpoint),
+        max_model_len=WINDOW_TOKENS,
+    )
+
+
+def _flags(model: str, method: Method) -> tuple[str, ...]:
+    return (
+        *("--served-model-name", model, "--enforce-eager", "--no-enable-chunked-prefill"),
+        *("--dtype", "float32" if method == "plain" else "bfloat16"),
+        *("--max-model-len", str(WINDOW_TOKENS), "--max-num-batched-tokens", str(WINDOW_TOKENS)),
+        *("--max-num-seqs", "32", "--generation-config", "vllm"),
+    )
+
+
+def cpu_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VLLM_")}  # noqa: TID251 - what a child inherits
+    return kept | {
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_NO_USAGE_STATS": "1",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
