@@ -1,12 +1,13 @@
 """A launch plan as tables, text and JSON values. Shows; decides nothing."""
 
+import shlex
 from collections.abc import Sequence
 from itertools import chain
 
 from rich.table import Table
 
 from servers.command import FIRST_PORT, argv, variables
-from servers.fit import LaunchPlan, ServerPlan, Step, Sum
+from servers.fit import LaunchPlan, Refusal, ServerPlan, Step, Sum
 from servers.fit.text import gib, step_text, sum_text
 
 Plans = Sequence[LaunchPlan]
@@ -26,6 +27,27 @@ def as_values(plans: Plans) -> dict[str, object]:
         "steps": [_step_values(one) for plan in plans for one in plan.steps],
         "notes": list(dict.fromkeys(note for plan in plans for note in plan.notes)),
     }
+
+
+def refusal_values(refusal: Refusal) -> dict[str, object]:
+    """Everything about a refusal: the arithmetic, and what would fit."""
+    return {
+        "hardware": refusal.hardware.key,
+        "servers": [],
+        "total_bytes": 0,
+        "refusal": refusal.reason,
+        "steps": [_step_values(one) for one in refusal.steps],
+        "would_fit": [
+            {"kind": offer.kind, "text": offer.text, **as_values(offer.plans)}
+            for offer in refusal.offers
+        ],
+    }
+
+
+def steps_text(steps: Sequence[Step]) -> str:
+    """What was tried, one line each, and the arithmetic of the last."""
+    lines = [f"  {i}. {step_text(step)}" for i, step in enumerate(steps, start=1)]
+    return "\n".join(["Steps:", *lines, f"  {sum_text(steps[-1].tightest)}"])
 
 
 def server_table(plans: Plans) -> Table:
@@ -56,7 +78,7 @@ def server_table(plans: Plans) -> Table:
 def memory_table(plans: Plans) -> Table:
     """One row per card: everything that is taken, against what there is."""
     names = "card models weights working KV contexts others margin total of"
-    table = Table(*(f"{name}" for name in names.split()), box=None, pad_edge=False)
+    table = Table(*names.split(), box=None, pad_edge=False)
     for one in _cards(plans):
         kv_bytes = sum(server.kv_bytes_per_gpu for server in _servers(plans) if _is_on(server, one))
         parts = (
@@ -85,8 +107,7 @@ def text_of(plans: Plans) -> str:
 
 def _step_lines(plans: Plans) -> list[str]:
     steps = [step for plan in plans for step in plan.steps]
-    lines = [f"  {i}. {step_text(step)}" for i, step in enumerate(steps, start=1)]
-    return ["", "Steps:", *lines, f"  {sum_text(steps[-1].tightest)}"]
+    return ["", steps_text(steps)]
 
 
 def _note_lines(plans: Plans) -> list[str]:
@@ -99,8 +120,8 @@ def _note_lines(plans: Plans) -> list[str]:
 def _command_lines(plans: Plans) -> list[str]:
     lines = ["", f"Start, one after the other, in this order ({plans[0].mode}):"]
     for i, one in enumerate(_servers(plans)):
-        names = " ".join(f"{name}={value}" for name, value in variables(one).items())
-        lines.append(f"  {names} {' '.join(argv(one, port=FIRST_PORT + i))}".replace("  ", " "))
+        names = [f"{name}={value}" for name, value in variables(one).items()]
+        lines.append(f"  {' '.join([*names, shlex.join(argv(one, port=FIRST_PORT + i))])}")
     return lines
 
 

@@ -1,10 +1,14 @@
 """From flags to a launch plan: what `plan`, `serve` and the runs on local servers share."""
 
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from engine.errors import NotReadyError, UsageError
-from engine.settings import Settings, child_environment
+from engine.settings import Settings, child_environment, read_settings
 from servers.fit import LaunchPlan, Refusal, Request, fit
 from servers.hardware import HardwareProfile, detect, get_profile, this_cpu
 from servers.model import PRECISIONS, ModelPreset, Precision
@@ -14,6 +18,78 @@ DEFAULT_MODELS = ("qwen2.5-3b", "qwen2.5-7b")
 """The pair of the comparison phase."""
 
 _UNQUANTISED = ("none", "fp16", "16bit")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be served, and on what."""
+
+    models: Annotated[str | None, Parameter(name=["--models", "--model"])] = None
+    """Presets, hub ids, directories or .toml files, separated by commas. Default: AGI_MODEL_NAME,
+    else the comparison pair."""
+    hardware: str | None = None
+    """Profile to plan for (`hardware` lists them) in place of this machine."""
+    quantization: Precision | None = None
+    """Precision of all models. Default: AGI_QUANTIZATION, else the best that fits."""
+    context: Annotated[int | None, Parameter(validator=Number(gte=256))] = None
+    """Context window in tokens, kept or refused. Default: up to 32768, less where it must be."""
+    kv_cache: Literal["auto", "fp8"] = "auto"
+    """fp8 halves the KV cache on GPUs that can (L4, RTX 40, H100)."""
+
+
+def ask(wanted: Wanted) -> LaunchPlan | Refusal:
+    """Fit what is wanted to the machine.
+
+    Raises:
+        UsageError: a model or profile that is not known.
+        NotReadyError: a hub id that cannot be looked up now, or a driver that does not answer.
+    """
+    settings = read_settings()
+    return fit(
+        Request(
+            presets=find_models(wanted.models, settings),
+            hardware=find_hardware(wanted.hardware),
+            precision=find_precision(wanted.quantization, settings),
+            context_tokens=wanted.context,
+            has_fp8_kv=wanted.kv_cache == "fp8",
+            catalogue=tuple(PRESETS.values()),
+        )
+    )
+
+
+def planned(found: LaunchPlan | Refusal) -> LaunchPlan:
+    """Return the plan, or raise what was refused with what would fit.
+
+    Raises:
+        NotReadyError: it is a refusal.
+    """
+    if isinstance(found, LaunchPlan):
+        return found
+    raise NotReadyError(f"{found.reason} {_would_fit(found)}")
+
+
+def _would_fit(refusal: Refusal) -> str:
+    if not refusal.offers:
+        return "No model that is known here fits this machine."
+    each = [f"{offer.text} ({_servers_text(offer.plans)})" for offer in refusal.offers]
+    return f"What would fit: {'; '.join(each)}."
+
+
+def _servers_text(plans: Sequence[LaunchPlan]) -> str:
+    servers = [server for plan in plans for server in plan.servers]
+    return ", ".join(
+        f"{one.model} {one.quantization} with {one.max_model_len} tokens" for one in servers
+    )
+
+
+def _check_distinct(keys: Sequence[str]) -> None:
+    twice = [key for key in dict.fromkeys(keys) if keys.count(key) > 1]
+    if twice:
+        raise UsageError(
+            f"--models names {twice[0]!r} more than once. A server is called by its model, so "
+            "each is served once; for more investigations at once raise --concurrency."
+        )
 
 
 def find_models(names: str | None, settings: Settings) -> tuple[ModelPreset, ...]:
@@ -61,59 +137,4 @@ def find_precision(flag: Precision | None, settings: Settings) -> Precision | No
         raise UsageError(
             f"AGI_QUANTIZATION is {settings.quantization!r}; it may be 4bit, 8bit, fp16 or none."
         )
-    return cast("Precision", asked)
-
-
-def ask(
-    presets: tuple[ModelPreset, ...],
-    hardware: HardwareProfile,
-    *,
-    precision: Precision | None = None,
-    context_tokens: int | None = None,
-    has_fp8_kv: bool = False,
-) -> LaunchPlan | Refusal:
-    """Fit `presets` to `hardware`."""
-    return fit(
-        Request(
-            presets=presets,
-            hardware=hardware,
-            precision=precision,
-            context_tokens=context_tokens,
-            has_fp8_kv=has_fp8_kv,
-            catalogue=tuple(PRESETS.values()),
-        )
-    )
-
-
-def planned(found: LaunchPlan | Refusal) -> LaunchPlan:
-    """Return the plan, or raise what was refused with what would fit.
-
-    Raises:
-        NotReadyError: it is a refusal.
-    """
-    if isinstance(found, LaunchPlan):
-        return found
-    raise NotReadyError(f"{found.reason} {_would_fit(found)}")
-
-
-def _would_fit(refusal: Refusal) -> str:
-    if not refusal.offers:
-        return "No model that is known here fits this machine."
-    each = [f"{offer.text} ({_servers_text(offer.plans)})" for offer in refusal.offers]
-    return f"What would fit: {'; '.join(each)}."
-
-
-def _servers_text(plans: Sequence[LaunchPlan]) -> str:
-    servers = [server for plan in plans for server in plan.servers]
-    return ", ".join(
-        f"{one.model} {one.quantization} with {one.max_model_len} tokens" for one in servers
-    )
-
-
-def _check_distinct(keys: Sequence[str]) -> None:
-    twice = [key for key in dict.fromkeys(keys) if keys.count(key) > 1]
-    if twice:
-        raise UsageError(
-            f"--models names {twice[0]!r} more than once. A server is called by its model, so every "
-            "model can be served once; for more investigations at once raise --concurrency."
-        )
+    return asked

@@ -108,8 +108,8 @@ def _cpu_refusal(preset: ModelPreset, variant: Variant) -> str | None:
     head_dim = preset.architecture.head_dim
     if head_dim not in _CPU_HEAD_DIMS:
         return (
-            f"vLLM's CPU build dies at the first request to {preset.key}: its attention has no code "
-            f"for heads of {head_dim} numbers"
+            f"vLLM's CPU build dies at the first request to {preset.key}: its attention has no "
+            f"code for heads of {head_dim} numbers"
         )
     is_4bit = variant.precision == "4bit" and variant.method in (Method.AWQ, Method.GPTQ)
     if variant.method is Method.PLAIN or is_4bit:

@@ -166,6 +166,10 @@ def _lower_largest(
 def _try(rung: Rung, cards: tuple[Card, ...], request: Request) -> Settled:
     """The first flags and placement that hold, or else the attempt that came nearest."""
     nearest: Settled | None = None
+    if _is_hopeless(rung, cards):
+        flags = rung.flags[-1]
+        seats = next(_placements(rung, flags, cards))
+        return settle(seats, flags, context_tokens=rung.context_tokens, request=request)
     for flags in rung.flags:
         for seats in _placements(rung, flags, cards):
             found = settle(seats, flags, context_tokens=rung.context_tokens, request=request)
@@ -175,6 +179,12 @@ def _try(rung: Rung, cards: tuple[Card, ...], request: Request) -> Settled:
                 nearest = found
     assert nearest, "there is always a placement"
     return nearest
+
+
+def _is_hopeless(rung: Rung, cards: tuple[Card, ...]) -> bool:
+    """The weights alone are more than all cards hold: no need to try every placement."""
+    room = sum(card.room_bytes for card in cards)
+    return sum(choice.weights_bytes for choice in rung.choices) > room
 
 
 def _placements(rung: Rung, flags: Flags, cards: tuple[Card, ...]) -> Iterator[tuple[Seat, ...]]:

@@ -59,11 +59,6 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         """What is there for servers and their contexts."""
         return self.total_bytes - self.others_bytes - self.margin_bytes
 
-    @property
-    def is_small(self) -> bool:
-        """CUDA graphs for the short list only."""
-        return self.total_bytes < SMALL_CARD_BYTES
-
 
 class Seat(msgspec.Struct, frozen=True):
     """One server on one or more cards."""
@@ -75,6 +70,11 @@ class Seat(msgspec.Struct, frozen=True):
     def n_cards(self) -> int:
         """Over how many cards the model is split."""
         return len(self.cards)
+
+    @property
+    def is_small(self) -> bool:
+        """CUDA graphs for the short list only, on all of its cards."""
+        return any(card.total_bytes < SMALL_CARD_BYTES for card in self.cards)
 
 
 def context_bytes(choice: Choice, card: Card) -> int:
@@ -95,11 +95,11 @@ def activation_bytes(choice: Choice, flags: Flags) -> int:
     return flags.n_batched_tokens * per_token + flags.n_seqs * shape.vocab * 14
 
 
-def graphs_bytes(flags: Flags, card: Card) -> int:
-    """Memory of the CUDA graphs."""
-    if flags.is_eager or card.index is None:
+def graphs_bytes(seat: Seat, flags: Flags) -> int:
+    """Memory of the CUDA graphs on each card."""
+    if flags.is_eager or seat.cards[0].index is None:
         return 0
-    if card.is_small:
+    if seat.is_small:
         return GRAPHS_SHORT_BYTES
     return GRAPHS_FULL_BYTES if flags.n_seqs <= _MOST_SEQS_OF_FULL else GRAPHS_WIDE_BYTES
 
@@ -111,7 +111,7 @@ def working_bytes(seat: Seat, flags: Flags, card: Card, measured: tuple[Measured
             return one.working_bytes
     parallel = PARALLEL_BYTES if seat.n_cards > 1 else 0
     activations = activation_bytes(seat.choice, flags)
-    return activations + graphs_bytes(flags, card) + REST_BYTES + parallel
+    return activations + graphs_bytes(seat, flags) + REST_BYTES + parallel
 
 
 def kv_per_token(seat: Seat) -> int:

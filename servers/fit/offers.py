@@ -1,7 +1,6 @@
 """What would fit in place of a set that does not. Pure."""
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
 from typing import Literal
 
 import msgspec
@@ -9,7 +8,7 @@ import msgspec
 from servers.fit.memory import CONTEXT_BYTES
 from servers.fit.values import LaunchPlan, Offer, Refusal, Request
 from servers.hardware import GIB, HardwareProfile
-from servers.model import PRECISIONS, ModelPreset, Precision
+from servers.model import PRECISIONS, Precision
 
 Together = Callable[[Request], LaunchPlan | Refusal]
 
@@ -77,15 +76,17 @@ def _one_by_one(request: Request, together: Together) -> Iterator[Offer]:
 
 
 def _smaller_set(request: Request, together: Together) -> Iterator[Offer]:
-    """The largest subset that fits, the largest models kept."""
-    for size in range(len(request.presets) - 1, 0, -1):
-        largest_first = sorted(request.presets, key=lambda one: -one.n_parameters)
-        for presets in combinations(largest_first, size):
-            asked = msgspec.structs.replace(request, presets=presets)
-            found = list(_offer("subset", f"only {_names(presets)}", asked, together))
-            if found:
-                yield from found
-                return
+    """A subset that fits: without the largest models, or else the largest alone that fits."""
+    by_size = sorted(request.presets, key=lambda one: one.n_parameters)
+    without_largest = [by_size[:size] for size in range(len(by_size) - 1, 1, -1)]
+    alone = [[one] for one in reversed(by_size)] if len(by_size) > 1 else []
+    for presets in (*without_largest, *alone):
+        asked = msgspec.structs.replace(request, presets=tuple(presets))
+        text = f"only {' and '.join(one.key for one in presets)}"
+        found = list(_offer("subset", text, asked, together))
+        if found:
+            yield from found
+            return
 
 
 def _other(request: Request, together: Together) -> Iterator[Offer]:
@@ -138,7 +139,3 @@ def _with_less_memory(hardware: HardwareProfile, n_bytes: int) -> HardwareProfil
     gpu = hardware.gpus[0]
     less = msgspec.structs.replace(gpu, others_bytes=gpu.others_bytes + n_bytes)
     return msgspec.structs.replace(hardware, gpus=(less,))
-
-
-def _names(presets: tuple[ModelPreset, ...]) -> str:
-    return " and ".join(preset.key for preset in presets)

@@ -13,7 +13,7 @@ from servers.fit.values import Choice
 from servers.hardware import HardwareProfile
 from servers.model import Method
 
-_MOST_TRIES = 64
+_MOST_TRIES = 16
 _GROUP = 128
 _PARALLEL = (2, 4, 8)
 

@@ -144,8 +144,7 @@ def _has_neighbours(seat: Seat, settled: Settled) -> bool:
 
 def _capture_sizes(seat: Seat, flags: Flags) -> tuple[int, ...]:
     has_graphs = not flags.is_eager and all(card.index is not None for card in seat.cards)
-    is_small = any(card.is_small for card in seat.cards)
-    return SHORT_CAPTURE_SIZES if has_graphs and is_small else ()
+    return SHORT_CAPTURE_SIZES if has_graphs and seat.is_small else ()
 
 
 def _n_threads(seat: Seat, settled: Settled, request: Request) -> int:

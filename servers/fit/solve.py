@@ -5,8 +5,8 @@ from servers.fit.ladder import Climb, climb
 from servers.fit.offers import offers
 from servers.fit.plans import servers_of, widen
 from servers.fit.text import refusal_text
-from servers.fit.values import Choice, LaunchPlan, Refusal, Request
-from servers.hardware import vllm_build
+from servers.fit.values import Choice, LaunchPlan, Refusal, Request, ServerPlan
+from servers.hardware import HardwareProfile, vllm_build
 
 
 def fit(request: Request) -> LaunchPlan | Refusal:
@@ -44,15 +44,16 @@ def fit_together(request: Request) -> LaunchPlan | Refusal:
 def _plan(found: Climb, request: Request) -> LaunchPlan:
     assert found.settled
     settled = widen(found.settled, request)
+    servers = servers_of(settled, request)
     build = vllm_build(request.hardware)
     assert build, "an old driver is refused before"
     return LaunchPlan(
         hardware=request.hardware,
         build=build,
-        servers=servers_of(settled, request),
+        servers=servers,
         cards=settled.sums,
         steps=found.steps,
-        notes=_notes(request),
+        notes=(*_hardware_notes(request.hardware), *_fairness_notes(servers)),
     )
 
 
@@ -115,9 +116,14 @@ def _too_long(request: Request) -> str | None:
     return None
 
 
-def _notes(request: Request) -> tuple[str, ...]:
+def _fairness_notes(servers: tuple[ServerPlan, ...]) -> tuple[str, ...]:
+    if len({(one.quantization, one.runtime) for one in servers}) < 2:  # noqa: PLR2004 - differ
+        return ()
+    return ("the models run at different precision or in different servers: a comparison sees it",)
+
+
+def _hardware_notes(hardware: HardwareProfile) -> tuple[str, ...]:
     notes: list[str] = []
-    hardware = request.hardware
     if vllm_build(hardware) == "cu12":
         notes.append(
             f"driver {hardware.driver_text} runs CUDA 12 only: vLLM's PyPI wheel would not start, "

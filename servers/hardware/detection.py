@@ -1,7 +1,6 @@
 """What this machine has: GPUs through NVIDIA's management library, cores and RAM through psutil."""
 
 import os
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import psutil
@@ -14,29 +13,65 @@ _FEW_BYTES = 20 << 30
 _SOME_BYTES = 32 << 30
 
 
+Handle = Any
+"""Whatever the library hands out: it has no types of its own."""
+
+
 class Nvml(Protocol):
-    """The part of nvidia-ml-py (module `pynvml`) that is used here."""
+    """The part of nvidia-ml-py (module `pynvml`) that is used here, under NVIDIA's names."""
 
     @property
-    def NVMLError(self) -> type[Exception]:  # noqa: N802 - NVIDIA's name
+    def NVMLError(self) -> type[Exception]:  # noqa: N802
         """Whatever goes wrong in the library."""
         ...
 
-    nvmlInit: Callable[[], None]  # noqa: N815 - NVIDIA's names
-    nvmlShutdown: Callable[[], None]  # noqa: N815
-    nvmlSystemGetDriverVersion: Callable[[], str | bytes]  # noqa: N815
-    nvmlDeviceGetCount: Callable[[], int]  # noqa: N815
-    nvmlDeviceGetHandleByIndex: Callable[[int], Any]  # noqa: N815
-    nvmlDeviceGetName: Callable[[Any], str | bytes]  # noqa: N815
-    nvmlDeviceGetMemoryInfo: Callable[..., Any]  # noqa: N815
-    nvmlMemory_v2: int  # noqa: N815
-    nvmlDeviceGetCudaComputeCapability: Callable[[Any], tuple[int, int]]  # noqa: N815
+    @property
+    def nvmlMemory_v2(self) -> int:  # noqa: N802
+        """Number of the newer layout of memory figures."""
+        ...
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        """Load the driver's library."""
+        ...
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        """Let go of it."""
+        ...
+
+    def nvmlSystemGetDriverVersion(self) -> str | bytes:  # noqa: N802
+        """Version of the driver, e.g. 550.54.15."""
+        ...
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        """How many GPUs there are."""
+        ...
+
+    def nvmlDeviceGetHandleByIndex(self, index: int, /) -> Handle:  # noqa: N802
+        """Whatever names one GPU in the calls below."""
+        ...
+
+    def nvmlDeviceGetName(self, handle: Handle, /) -> str | bytes:  # noqa: N802
+        """Name of the model of GPU."""
+        ...
+
+    def nvmlDeviceGetUUID(self, handle: Handle, /) -> str | bytes:  # noqa: N802
+        """Name of this very card."""
+        ...
+
+    def nvmlDeviceGetMemoryInfo(self, handle: Handle, version: int = ..., /) -> Handle:  # noqa: N802
+        """Bytes total, used and, from version 2 on, reserved."""
+        ...
+
+    def nvmlDeviceGetCudaComputeCapability(self, handle: Handle, /) -> tuple[int, int]:  # noqa: N802
+        """Major and minor compute capability."""
+        ...
 
 
-def detect(nvml: Nvml | None = None) -> HardwareProfile:
+def detect(nvml: Nvml | None = None, *, visible: str | None = None) -> HardwareProfile:
     """Look at this machine. Without an NVIDIA driver the result is the profile `cpu`.
 
-    `nvml` defaults to NVIDIA's own library.
+    `nvml` defaults to NVIDIA's own library. `visible` is the value of CUDA_VISIBLE_DEVICES: which
+    GPUs, by index or UUID, this user may take; None means all.
 
     Raises:
         NotReadyError: there is an NVIDIA driver, but it does not answer as it should.
@@ -47,7 +82,7 @@ def detect(nvml: Nvml | None = None) -> HardwareProfile:
     except library.NVMLError:
         return this_cpu()
     try:
-        return _read(library)
+        return _read(library, visible)
     except library.NVMLError as error:
         raise NotReadyError(
             f"the NVIDIA driver is there but does not answer ({error}). See whether nvidia-smi "
@@ -85,8 +120,9 @@ def _own_nvml() -> Nvml:
     return pynvml
 
 
-def _read(nvml: Nvml) -> HardwareProfile:
-    gpus = tuple(_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+def _read(nvml: Nvml, visible: str | None) -> HardwareProfile:
+    found = [_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+    gpus = tuple(gpu for gpu in found if _is_visible(gpu, visible))
     cpu = this_cpu()
     if not gpus:
         return cpu
@@ -108,11 +144,20 @@ def _gpu(nvml: Nvml, index: int) -> Gpu:
     total_bytes, used_bytes = _memory(nvml, handle)
     return Gpu(
         index=index,
+        uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
         name=_text(nvml.nvmlDeviceGetName(handle)),
         total_bytes=total_bytes,
         others_bytes=used_bytes,
         capability=nvml.nvmlDeviceGetCudaComputeCapability(handle),
     )
+
+
+def _is_visible(gpu: Gpu, visible: str | None) -> bool:
+    """Names in CUDA_VISIBLE_DEVICES are indices or beginnings of UUIDs."""
+    if visible is None:
+        return True
+    words = [word.strip() for word in visible.split(",") if word.strip()]
+    return any(word == str(gpu.index) or gpu.uuid.startswith(word) for word in words)
 
 
 def _memory(nvml: Nvml, handle: object) -> tuple[int, int]:

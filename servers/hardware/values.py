@@ -21,6 +21,8 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """One GPU."""
 
     index: int
+    uuid: str = ""
+    """NVIDIA's name for this very card; empty in a named profile."""
     name: str
     total_bytes: int
     """Memory that programs see, which is less than what is printed on the box."""

@@ -16,6 +16,7 @@ _METHODS: dict[tuple[str, int], tuple[Precision, Method]] = {
     ("compressed-tensors", 4): ("4bit", Method.W4A16),
     ("compressed-tensors", 8): ("8bit", Method.W8A16),
 }
+_ABSENT = (b"", b"null")
 _WITH_QKV_BIAS = ("qwen2",)
 
 
@@ -53,7 +54,7 @@ class _Shape(msgspec.Struct, frozen=True):
 
 
 class _Nested(msgspec.Struct, frozen=True):
-    text_config: msgspec.Raw | None = None
+    text_config: msgspec.Raw = msgspec.Raw()
 
 
 def preset_from_config(
@@ -87,8 +88,8 @@ def preset_from_config(
 
 def _decode(raw: bytes, origin: str) -> _Shape:
     try:
-        nested = msgspec.json.decode(raw, type=_Nested)
-        return msgspec.json.decode(nested.text_config or raw, type=_Shape)
+        text_part = bytes(msgspec.json.decode(raw, type=_Nested).text_config)
+        return msgspec.json.decode(raw if text_part in _ABSENT else text_part, type=_Shape)
     except msgspec.DecodeError as error:
         raise UsageError(
             f"{origin} cannot be read as the configuration of a model: {error}. Download the model "

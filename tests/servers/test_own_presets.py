@@ -1,0 +1,172 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.errors import NotReadyError, UsageError
+from servers.model import Method
+from servers.presets import resolve
+from servers.presets.own import fetch_config
+from servers.weights import weights_bytes
+
+_CONFIG: dict[str, object] = {
+    "model_type": "qwen2",
+    "num_hidden_layers": 2,
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 2048,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+    "torch_dtype": "float32",
+}
+
+
+def _checkpoint(directory: Path, config: dict[str, object] | str = _CONFIG) -> Path:
+    directory.mkdir()
+    text = config if isinstance(config, str) else json.dumps(config)
+    (directory / "config.json").write_text(text)
+    (directory / "model.safetensors").write_bytes(bytes(1000))
+    return directory
+
+
+def _no_hub(repo: str) -> bytes:
+    raise NotReadyError(f"no hub in tests, so no {repo}")
+
+
+def test_directory_is_read_from_its_config_and_its_files(tmp_path: Path) -> None:
+    preset = resolve(str(_checkpoint(tmp_path / "My Tiny")))
+    assert preset.key == "my-tiny"
+    assert preset.architecture.head_dim == 32
+    assert preset.architecture.has_qkv_bias
+    assert weights_bytes(preset, preset.variants[0]) == 1000
+
+
+@pytest.mark.parametrize(
+    ("quantization", "method"),
+    [
+        ({"quant_method": "awq", "bits": 4}, Method.AWQ),
+        ({"quant_method": "gptq", "bits": 4}, Method.GPTQ),
+        ({"quant_method": "gptq", "bits": 8}, Method.GPTQ),
+        ({"quant_method": "fp8"}, Method.FP8),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {
+                    "group_0": {
+                        "weights": {"num_bits": 8, "type": "int"},
+                        "input_activations": {"num_bits": 8},
+                    }
+                },
+            },
+            Method.W8A8,
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int"}}},
+            },
+            Method.W4A16,
+        ),
+    ],
+)
+def test_quantised_checkpoint_is_recognised(
+    tmp_path: Path, quantization: dict[str, object], method: Method
+) -> None:
+    config = {**_CONFIG, "quantization_config": quantization}
+    preset = resolve(str(_checkpoint(tmp_path / "q", config)))
+    assert [one.method for one in preset.variants] == [method]
+
+
+def test_unknown_quantisation_names_the_known_ones(tmp_path: Path) -> None:
+    config = {**_CONFIG, "quantization_config": {"quant_method": "bitsandbytes", "bits": 4}}
+    with pytest.raises(UsageError, match=r"'bitsandbytes'.*Known: AWQ"):
+        resolve(str(_checkpoint(tmp_path / "q", config)))
+
+
+def test_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no directory .*nowhere.*presets"):
+        resolve(str(tmp_path / "nowhere"))
+
+
+def test_directory_without_config_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no config\.json.*Download"):
+        resolve(str(tmp_path))
+
+
+def test_directory_without_weights_says_so(tmp_path: Path) -> None:
+    (_checkpoint(tmp_path / "m") / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match="no weights"):
+        resolve(str(tmp_path / "m"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"hidden_size": 1}', "\x00\xff"])
+def test_corrupt_config_names_the_file_and_the_remedy(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=r"config\.json cannot be read.*Download the model again"):
+        resolve(str(_checkpoint(tmp_path / "m", text)))
+
+
+@pytest.mark.parametrize("value", ["many", 0, -1, None])
+def test_wrong_field_is_named(tmp_path: Path, value: object) -> None:
+    config = {**_CONFIG, "num_hidden_layers": value}
+    with pytest.raises(UsageError, match="num_hidden_layers"):
+        resolve(str(_checkpoint(tmp_path / "m", config)))
+
+
+def test_text_part_of_a_multimodal_config_counts(tmp_path: Path) -> None:
+    preset = resolve(str(_checkpoint(tmp_path / "m", {"text_config": _CONFIG})))
+    assert preset.architecture.n_layers == 2
+
+
+def test_hub_id_is_looked_up_by_its_config() -> None:
+    preset = resolve("Someone/Their-Model", fetch=lambda _: json.dumps(_CONFIG).encode())
+    assert (preset.key, preset.repo) == ("their-model", "Someone/Their-Model")
+
+
+def test_hub_id_without_a_way_to_the_hub_says_what_is_needed() -> None:
+    with pytest.raises(NotReadyError, match="huggingface_hub"):
+        fetch_config("Someone/Their-Model")
+
+
+def test_toml_file_names_a_directory_and_overrides(tmp_path: Path) -> None:
+    _checkpoint(tmp_path / "m")
+    file = tmp_path / "mine.toml"
+    file.write_text('model = "m"\nkey = "mine"\ncontext_tokens = 1024\n')
+    preset = resolve(str(file))
+    assert (preset.key, preset.architecture.context_tokens) == ("mine", 1024)
+
+
+def test_toml_file_may_bring_variants_of_a_shipped_model(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'model = "qwen2.5-3b"\n'
+        '[[variants]]\nprecision = "4bit"\nmethod = "gptq"\nrepo = "me/qwen-mine"\n'
+    )
+    assert [one.repo for one in resolve(str(file)).variants] == ["me/qwen-mine"]
+
+
+def test_toml_file_may_describe_the_whole_model(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'model = "me/new"\n[architecture]\nn_layers = 2\nhidden = 128\nintermediate = 256\n'
+        "n_heads = 4\nn_kv_heads = 2\nhead_dim = 32\nvocab = 100\nis_tied = true\n"
+        "context_tokens = 512\n"
+    )
+    assert resolve(str(file), fetch=_no_hub).architecture.n_layers == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("model = ", "Invalid value"), ("key = 'x'", "model"), ("model = 'x/y'\nsize = 3", "size")],
+)
+def test_wrong_toml_file_names_the_fault(tmp_path: Path, text: str, named: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=named):
+        resolve(str(file), fetch=_no_hub)
+
+
+def test_missing_toml_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no file .*mine\.toml"):
+        resolve(str(tmp_path / "mine.toml"))
