@@ -19,6 +19,8 @@ from engine.sandbox.protocol import (
 )
 
 _READ_BYTES = 1 << 17
+_READING_S = 5.0
+"""Longest time that a worker may take to read what it waits for."""
 
 
 class LostError(Exception):
@@ -77,15 +79,19 @@ class Channel:
             raise ViolationError(f"an unreadable frame ({type(error).__name__})") from error
 
     async def send(self, frame: Frame) -> None:
-        """Write one frame, waiting while the worker does not read.
+        """Write one frame; it is the worker's turn to read.
 
         Raises:
             LostError: the worker is gone.
+            ViolationError: the worker does not read.
             ValueError: the frame is too large to be passed.
         """
         data = pack(frame)
         try:
-            await self._loop.sock_sendall(self._socket, data)
+            async with asyncio.timeout(_READING_S):
+                await self._loop.sock_sendall(self._socket, data)
+        except TimeoutError as error:
+            raise ViolationError("an answer that is not read") from error
         except OSError as error:
             raise LostError from error
 

@@ -26,7 +26,7 @@ _OTHERS = frozenset(
     {"os.fork", "os.forkpty", "os.system", "os.kill", "os.killpg", "subprocess.Popen", "pty.spawn"}
     | {"socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo"}
     | {"socket.gethostbyname", "socket.gethostbyaddr", "socket.sethostname", "signal.pthread_kill"}
-    | {"ctypes.dlopen", "resource.setrlimit", "resource.prlimit", "fcntl.fcntl", "fcntl.flock"}
+    | {"resource.setrlimit", "resource.prlimit", "fcntl.fcntl", "fcntl.flock"}
     | {"fcntl.lockf", "syslog.openlog", "syslog.syslog"}
 )
 
@@ -40,6 +40,8 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
     if event in _NAMING_A_PATH:
         name = arguments[0] if arguments and isinstance(arguments[0], str | bytes) else None
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+    if event == "ctypes.dlopen" and arguments[0] is not None:
+        raise OSError(f"{arguments[0]}: cannot open shared object file: Permission denied")
     if event in _OTHERS:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
     if event == "_thread.start_new_thread":

@@ -27,6 +27,14 @@ _ENVIRONMENT = {
 }
 """All that the zygote is told; its workers do not see even that."""
 
+BOOT = """
+import json, sys
+sys.path.extend(json.loads(sys.argv[2]))
+from engine.sandbox.zygote import ready
+ready(int(sys.argv[1]), without=json.loads(sys.argv[3]))()
+"""
+"""What remains on the stack of every worker: nothing that tells where this machine keeps things."""
+
 _READ_BYTES = 1 << 16
 _START_S = 60.0
 _FORK_S = 60.0
@@ -177,9 +185,8 @@ async def _greeted(server: ForkServer, child: asyncio.subprocess.Process) -> Non
 
 def _command(control_fd: int, without: Collection[str]) -> list[str]:
     # -P -s -S and a passed environment do what -I would do, but -I also drops PYTHONHASHSEED.
-    script = str(Path(__file__).with_name("zygote.py"))
     options = [str(control_fd), json.dumps(_paths()), json.dumps(sorted(without))]
-    return [sys.executable, "-P", "-s", "-S", script, *options]
+    return [sys.executable, "-P", "-s", "-S", "-c", BOOT, *options]
 
 
 def _paths() -> list[str]:

@@ -6,6 +6,7 @@ is echoed.
 """
 
 import ast
+import itertools
 import linecache
 import sys
 import traceback
@@ -93,10 +94,10 @@ def _trim(described: traceback.TracebackException, hidden: Collection[str]) -> N
     """Leave out what is below the block, and what is not the model's business."""
     frames = list(described.stack)
     own = [n for n, frame in enumerate(frames) if frame.filename.startswith(BLOCK)]
-    shown = frames[own[0] :] if own else []
-    described.stack = traceback.StackSummary.from_list(
-        [frame for frame in shown if not frame.filename.startswith(tuple(hidden))]
+    shown = itertools.takewhile(
+        lambda frame: not frame.filename.startswith(tuple(hidden)), frames[own[0] :] if own else []
     )
+    described.stack = traceback.StackSummary.from_list(list(shown))
     for inner in (described.__cause__, described.__context__):
         if inner is not None:
             _trim(inner, hidden)

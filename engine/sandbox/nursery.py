@@ -1,9 +1,8 @@
 """The zygote's loop: forks a worker per request, reaps the dead, ends with its control channel."""
 
 import array
-import gc
+import contextlib
 import os
-import resource
 import select
 import signal
 import socket
@@ -14,11 +13,9 @@ from typing import NoReturn
 import msgspec
 
 from engine.sandbox import denials, worker
-from engine.sandbox.ground import prepare
-from engine.sandbox.preload import preload, scrub
 from engine.sandbox.printed import Printed
-from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, Hello, pack
-from engine.sandbox.seal import CHANNEL_FD, MAX_ZYGOTE_FDS, Plan, seal
+from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, pack
+from engine.sandbox.seal import CHANNEL_FD, Plan, seal
 from engine.sandbox.walls import Wall
 
 _READ_BYTES = 1 << 16
@@ -80,8 +77,8 @@ class Nursery:
         self._plan = plan
         self._serials: dict[int, int] = {}
 
-    def serve(self) -> NoReturn:
-        """Fork and reap until the host goes."""
+    def serve(self) -> None:
+        """Fork and reap until the host is gone."""
         wake_in, wake_out = os.pipe()
         os.set_blocking(wake_in, False)
         os.set_blocking(wake_out, False)
@@ -90,14 +87,17 @@ class Nursery:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(wake_in, select.POLLIN)
-        while True:
-            ready = {fd for fd, _events in poll.poll()}
-            if wake_in in ready:
-                os.read(wake_in, _READ_BYTES)
-                self._reap()
-            if self._control.fileno() in ready:
-                for request, channel_fd, printed_fd in self._control.read():
-                    self._fork(request, channel_fd, printed_fd)
+        with contextlib.suppress(EOFError):
+            while True:
+                self._attend({fd for fd, _events in poll.poll()}, wake_in)
+
+    def _attend(self, ready: Collection[int], wake_in: int) -> None:
+        if wake_in in ready:
+            os.read(wake_in, _READ_BYTES)
+            self._reap()
+        if self._control.fileno() in ready:
+            for request, channel_fd, printed_fd in self._control.read():
+                self._fork(request, channel_fd, printed_fd)
 
     def _fork(self, request: Fork, channel_fd: int, printed_fd: int) -> None:
         pid = os.fork()
@@ -144,20 +144,3 @@ def _become_worker(request: Fork, plan: Plan, channel_fd: int, printed_fd: int) 
         worker.main(CHANNEL_FD, printed)
     finally:
         os._exit(1)
-
-
-def serve(control_fd: int, *, without: Collection[str]) -> None:
-    """Import, put up the walls, say hello, fork on request; return when the host is gone."""
-    control = Control(control_fd)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_ZYGOTE_FDS, MAX_ZYGOTE_FDS))
-    preload()
-    ground = prepare(without)
-    scrub()
-    plan = ground.plan()
-    gc.collect()
-    gc.freeze()
-    control.send(Hello(tuple(sorted(plan.walls)), ground.missing), [])
-    try:
-        Nursery(control, plan).serve()
-    except EOFError:
-        return

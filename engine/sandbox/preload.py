@@ -26,7 +26,7 @@ _EXTENSIONS = """
 _asyncio _bisect _blake2 _bz2 _contextvars _csv _ctypes _datetime _decimal _elementtree _hashlib
 _heapq _json _lsprof _lzma _md5 _multibytecodec _multiprocessing _opcode _pickle _posixshmem
 _posixsubprocess _queue _random _sha1 _sha256 _sha2 _sha3 _sha512 _socket _sqlite3 _ssl _statistics
-_struct _typing _uuid _zoneinfo audioop fcntl grp mmap nis ossaudiodev pyexpat readline syslog
+_struct _typing _uuid _zoneinfo audioop fcntl grp mmap nis ossaudiodev pyexpat syslog
 termios xxlimited
 """
 """C parts of the standard library: they come from files, so they must be there before the seal."""

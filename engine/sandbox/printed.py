@@ -84,18 +84,22 @@ class Printed(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         """Keep what there is room for, count the rest."""
-        kept = text[: self._room_chars]
         # Called on the class: what is not a string is refused, as a real stream does.
-        self._put(str.encode(kept, "utf-8", "replace"))
-        self._room_chars -= len(kept)
-        self._n_dropped += len(text) - len(kept)
-        _HEADER.pack_into(self._map, 0, self._n_bytes, self._n_dropped)
+        data = str.encode(text[: self._room_chars], "utf-8", "replace")
+        n_dropped = len(text) - self._room_chars
+        if n_dropped > 0:
+            self._n_dropped += n_dropped
+            self._room_chars = 0
+        else:
+            self._room_chars = -n_dropped
+        self._put(data)
         return len(text)
 
     def _put(self, data: bytes) -> None:
         start = _HEADER.size + self._n_bytes
         self._map[start : start + len(data)] = data
         self._n_bytes += len(data)
+        _HEADER.pack_into(self._map, 0, self._n_bytes, self._n_dropped)
 
     def writable(self) -> bool:
         """Always."""

@@ -60,7 +60,7 @@ class ProcessWorkspace:
                 reply = await process.channel.receive()
         except (LostError, ViolationError, TimeoutError, ValueError) as error:
             how = await process.end()
-            raise SandboxError(f"a worker did not get ready: {error or how}") from error
+            raise SandboxError(f"a worker did not get ready: {str(error) or how}") from error
         if isinstance(reply, Done) and reply.failure is not None:
             raise SandboxError(f"a module cannot be loaded:\n{reply.failure.traceback}")
         assert isinstance(reply, Ready), reply
@@ -72,6 +72,8 @@ class ProcessWorkspace:
         """Run one block to its end; see `engine.sandbox.Workspace`."""
         if len(code) > MAX_CODE_CHARS:
             return _too_long(code)
+        # Half a surrogate pair has no form on the channel, nor in the journal.
+        code = code.encode("utf-8", "replace").decode("utf-8")
         process = self._process or await self.start()
         questions = Questions(self._answer)
         stint = Stint(self._cores, process)
@@ -114,7 +116,7 @@ class ProcessWorkspace:
                 return await self._converse(stint, process, questions, run.id)
         except (LostError, ViolationError) as lost:
             how = await process.end()
-            return Failure(kind=LOST, message=f"{lost or how}; all variables are lost")
+            return Failure(kind=LOST, message=f"{str(lost) or how}; all variables are lost")
 
     async def _converse(
         self, stint: Stint, process: Process, questions: Questions, block_id: int
@@ -145,8 +147,7 @@ class ProcessWorkspace:
         else:
             async with stint.rest():
                 reply = await questions.reply(ask)
-        async with asyncio.timeout(_GRACE_S):
-            await process.channel.send(reply)
+        await process.channel.send(reply)
 
     def _not_interruptible(self) -> str:
         return f"the block ran longer than {self._limits.wall_s:g} s and did not stop when told to"

@@ -1,24 +1,29 @@
 """The program that forks workers: started fresh, told nothing, holding nothing but imports.
 
-Run as `python -P -s -S zygote.py FD PATHS WITHOUT`: FD is the control channel, PATHS (JSON) where
-engine, msgspec and numpy are found, WITHOUT (JSON) the walls that are not to be put up. One thread,
-so that every fork is clean. It ends with the control channel, and its workers end with it.
+The boot line of `engine.sandbox.forkserver` imports it. One thread, so that every fork is clean. It
+ends with the control channel, and its workers end with it.
 """
 
-import json
-import os
-import sys
+import gc
+import resource
+from collections.abc import Callable, Collection
+
+from engine.sandbox.ground import prepare
+from engine.sandbox.nursery import Control, Nursery
+from engine.sandbox.preload import preload, scrub
+from engine.sandbox.protocol import Hello
+from engine.sandbox.seal import MAX_ZYGOTE_FDS
 
 
-def main() -> None:
-    """Import everything that workers may need, then fork on request."""
-    control_fd = int(sys.argv[1])
-    sys.path.extend(json.loads(sys.argv[2]))
-    from engine.sandbox.nursery import serve
-
-    serve(control_fd, without=frozenset(json.loads(sys.argv[3])))
-
-
-if __name__ == "__main__":
-    main()
-    os._exit(0)
+def ready(control_fd: int, *, without: Collection[str]) -> Callable[[], None]:
+    """Import, put up the walls, say hello; return what forks on request until the host is gone."""
+    control = Control(control_fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_ZYGOTE_FDS, MAX_ZYGOTE_FDS))
+    preload()
+    ground = prepare(without)
+    scrub()
+    plan = ground.plan()
+    gc.collect()
+    gc.freeze()
+    control.send(Hello(tuple(sorted(plan.walls)), ground.missing), [])
+    return Nursery(control, plan).serve
