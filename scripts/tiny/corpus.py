@@ -21,6 +21,7 @@ from engine.transcript import Investigation, Message
 from phases.load import get_phase
 from scripts.tiny.checkpoints import own_builds, random_build, write_checkpoint
 from scripts.tiny.encoding import Taught
+from scripts.tiny.notes import Notes
 from scripts.tiny.teacher import Teacher
 from scripts.tiny.wordings import reworded
 
@@ -46,22 +47,9 @@ class Played:
     ends: Sequence[str]
 
 
-class _Notes:
-    """Keeps the events of one investigation in memory."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def append(self, event: Event) -> None:
-        self.events.append(event)
-
-    async def commit(self) -> None:
-        """Nothing is durable here, nor needs to be."""
-
-
 def play(sizes: Sizes, *, seed: int) -> dict[str, list[Played]]:
     """Return the transcripts by phase: "comparison" and "1a"."""
-    return asyncio.run(_play(sizes, random.Random(seed)))
+    return asyncio.run(_play(sizes, random.Random(seed)))  # noqa: S311 - drawn from a seed to be repeatable
 
 
 async def _play(sizes: Sizes, rng: random.Random) -> dict[str, list[Played]]:
@@ -102,11 +90,11 @@ async def _play_phase(
 async def _play_one(
     phase: Phase, subjects: Sequence[Subject], sandbox: Sandbox, seed: int
 ) -> Played:
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - drawn from a seed to be repeatable
     table = CapabilityTable(phase.capabilities, subject=rng.choice(subjects))
     said, powers = reworded(phase, table, rng)
     teacher = Teacher(iter([each.name for each in phase.experiments]), seed)
-    notes = _Notes()
+    notes = Notes()
     case = Investigation(id="taught", model="teacher", phase=phase.key, replicate=0, seed=seed)
     parts = Parts(phase=said, chat=teacher, sandbox=sandbox, powers=powers, record=notes)
     try:

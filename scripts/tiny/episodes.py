@@ -58,9 +58,11 @@ _PROCESSING: tuple[Choice, ...] = (
     moves.compare,
     moves.compare,
     moves.statistics,
-    moves.similar,
-    moves.alike,
+    moves.share,
 )
+
+
+_ABOUT_WEIGHTS = frozenset({"statistics", "sweep", "compare"})
 
 
 class Investigator:
@@ -118,15 +120,12 @@ class Investigator:
         slip_at = rng.randrange(len(plan)) if rng.random() < SLIP_SHARE else None
         for place, choose in enumerate(plan):
             move = choose(rng, self.seen)
-            is_kept = rng.random() < 0.25 and move.keep is not None  # noqa: PLR2004 - some
-            code = move.code(rng, is_kept=is_kept)
             lead = phrase(rng, "intent", move.occasion, **move.fields)
             if place == slip_at:
-                code = move.code(rng)
-                yield from self._slip(move, lead, code)
+                yield from self._slip(move, lead, move.code)
                 lead = ""
-            output = yield self._reply(lead, code)
-            self._note(move, output, is_stored=is_kept)
+            output = yield self._reply(lead, move.code)
+            self._note(move, output)
 
     def _slip(self, move: Move, lead: str, code: str) -> Course:
         slip = make_slip(self.rng, move, self._with_remark(lead), code)
@@ -136,16 +135,14 @@ class Investigator:
         is_harmless = slip.is_code and "Error" not in output and "print" in slip.reply
         self.remark = "" if is_harmless else slip.apology
 
-    def _note(self, move: Move, output: str, *, is_stored: bool) -> None:
+    def _note(self, move: Move, output: str) -> None:
         self.seen.learn(output)
         fields = {**move.fields, **move.read(output)}
         is_empty = move.occasion == "shared" and "found" not in fields
         occasion = "unshared" if is_empty else move.occasion
         self.remark = phrase(self.rng, "remark", occasion, **fields)
-        if not is_stored:
-            weights = {"statistics", "sweep", "compare", "similar"}
-            category = "weights" if move.occasion in weights else "architecture"
-            self.findings.append((phrase(self.rng, "finding", occasion, **fields), category))
+        category = "weights" if move.occasion in _ABOUT_WEIGHTS else "architecture"
+        self.findings.append((phrase(self.rng, "finding", occasion, **fields), category))
 
     def _close(self) -> Course:
         """Store the findings and finish, in one block or in two or three."""
@@ -153,31 +150,25 @@ class Investigator:
 
     def _store(self, lead: str) -> Course:
         rng = self.rng
-        lines = [_record(rng, *finding) for finding in self.findings]
+        lines = [_record(*finding) for finding in self.findings]
         self.findings = []
-        code = "\n".join([imports(rng, ["memory"]), *lines])
+        code = "\n".join([imports(["memory"]), *lines])
         done = 'print("EXPERIMENT_COMPLETE")'
         is_late = self._n_replies > _MOST_TURNS - 2
         if is_late or rng.random() < 0.5 or not lines:  # noqa: PLR2004 - an even mix
             yield self._reply(lead, f"{code}\n{done}")
             return
-        shown = rng.choice(
-            ("print(memory.list_categories())", 'print(memory.get_memory_summary()["n_observations"])')
-        )
-        yield self._reply(lead, f"{code}\n{shown}")
+        yield self._reply(lead, f"{code}\nprint(memory.list_categories())")
         self.remark = phrase(rng, "remark", "stored")
         yield self._reply(phrase(rng, "intent", "done"), done)
 
-    def _reading_code(self) -> str:
-        show = '    print(finding["id"], finding["description"])'
-        body = self.rng.choice(
-            (
-                f"for finding in memory.query_observations(limit=6):\n{show}",
-                f"findings = memory.query_observations()\nfor finding in findings[:5]:\n{show}",
-                f"for finding in memory.query_observations():\n{show}",
-            )
+    @staticmethod
+    def _reading_code() -> str:
+        return (
+            f"{imports(['memory'])}\n"
+            "for finding in memory.query_observations(limit=6):\n"
+            '    print(finding["id"], finding["description"])'
         )
-        return f"{imports(self.rng, ['memory'])}\n{body}"
 
     def _reply(self, lead: str, code: str) -> Reply:
         text = fenced(self._with_remark(lead), code)
@@ -189,12 +180,5 @@ class Investigator:
         return " ".join(part for part in (self.remark, lead) if part)
 
 
-def _record(rng: random.Random, description: str, category: str) -> str:
-    rest = rng.choice(
-        (
-            f', "{category}"',
-            f', category="{category}"',
-            f', category="{category}", importance=0.{rng.randint(5, 9)}',
-        )
-    )
-    return f'memory.record_observation("{description}"{rest})'
+def _record(description: str, category: str) -> str:
+    return f'memory.record_observation("{description}", category="{category}")'

@@ -5,8 +5,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from scripts.tiny.phrases import phrase
-
 PROJECTIONS = (
     "self_attn.q_proj",
     "self_attn.k_proj",
@@ -32,24 +30,18 @@ class Move:
     modules: tuple[str, ...]
     body: str
     read: Callable[[str], Fields]
-    """Output -> fields of the remark and the finding; raises AttributeError when they are not there."""
+    """Output -> fields of the remark and the finding."""
     fields: Fields = field(default_factory=dict[str, object])
-    keep: str | None = None
-    """Code that stores the result as a finding by itself."""
 
-    def code(self, rng: random.Random, *, is_kept: bool = False) -> str:
-        """Return the block, imports included."""
-        modules = (*self.modules, "memory") if is_kept and self.keep else self.modules
-        kept = f"\n{self.keep}" if is_kept and self.keep else ""
-        return f"{imports(rng, modules)}\n{self.body}{kept}"
+    @property
+    def code(self) -> str:
+        """The block, imports included."""
+        return f"{imports(self.modules)}\n{self.body}"
 
 
-def imports(rng: random.Random, modules: Sequence[str]) -> str:
+def imports(modules: Sequence[str]) -> str:
     """Return the import line of `modules`."""
-    ordered = sorted(set(modules))
-    if rng.random() < 0.1:  # noqa: PLR2004 - now and then in another order
-        rng.shuffle(ordered)
-    return f"from introspection import {', '.join(ordered)}"
+    return f"from introspection import {', '.join(sorted(modules))}"
 
 
 def value(text: str, key: str) -> str:
@@ -69,7 +61,8 @@ class Seen:
 
     def learn(self, text: str) -> None:
         """Add the names in an output."""
-        self.parameters += [name for name in _PARAMETER.findall(text) if name not in self.parameters]
+        found = _PARAMETER.findall(text)
+        self.parameters += [name for name in found if name not in self.parameters]
         self.numbers |= {int(number) for number in _LAYER_NUMBER.findall(text)}
 
     def parameter(self, rng: random.Random) -> str:
@@ -99,49 +92,34 @@ def summary(rng: random.Random, _seen: Seen) -> Move:
     body = rng.choice(
         (
             "print(architecture.get_architecture_summary())",
-            "print(architecture.get_architecture_summary())",
-            "summary = architecture.get_architecture_summary()\nprint(summary)",
-            "summary = architecture.get_architecture_summary()\n"
-            "for key, value in summary.items():\n    print(key, value)",
-            "summary = architecture.get_architecture_summary()\n"
-            'for key in ("n_layers", "hidden_size", "n_attention_heads", "n_parameters"):\n'
-            "    print(key, summary[key])",
+            (
+                "summary = architecture.get_architecture_summary()\n"
+                'for key in ("n_layers", "hidden_size", "n_attention_heads", "n_parameters"):\n'
+                "    print(key, summary[key])"
+            ),
         )
     )
-    keep = None
-    if "summary = " in body:
-        keep = (
-            "memory.record_observation(f\"I have {summary['n_layers']} layers and"
-            " {summary['n_parameters']} weights.\", category=\"architecture\")"
-        )
     return Move(
         occasion="summary",
         modules=("architecture",),
         body=body,
         read=lambda text: {key: value(text, key) for key in _SUMMARY_KEYS},
-        keep=keep,
     )
 
 
 def list_layers(rng: random.Random, seen: Seen) -> Move:
     """List the layers, grouped or by name."""
-    part = rng.choice(("layers.0.", "layers.1.", "self_attn", "mlp", "norm"))
-    body = rng.choice(
-        (
-            "print(architecture.list_layers())",
-            f'print(architecture.list_layers("{seen.layer(rng).removeprefix("model.")}."))',
-            f'found = architecture.list_layers("{part}")\n'
-            'print("n_names", found["n_names"])\nprint(found["layers"][:6])',
-            'found = architecture.list_layers()\nprint("n_names", found["n_names"])\n'
-            'for name, kind in found["groups"].items():\n    print(name, kind)',
-        )
+    number = rng.choice(sorted(seen.numbers))
+    pattern = rng.choice((f"layers.{number}.", "self_attn", "mlp"))
+    body = (
+        f'found = architecture.list_layers("{pattern}")\n'
+        'print("n_names", found["n_names"])\nprint(found["layers"][:6])'
     )
-    used = re.search(r'list_layers\("([^"]+)"\)', body)
     return Move(
         occasion="layers",
         modules=("architecture",),
         body=body,
-        fields={"pattern": used.group(1) if used else "any text"},
+        fields={"pattern": pattern},
         read=lambda text: {"n_names": value(text, "n_names")},
     )
 
@@ -150,27 +128,17 @@ def list_parameters(rng: random.Random, seen: Seen) -> Move:
     """List the parameters, grouped or by name."""
     number = rng.choice(sorted(seen.numbers))
     pattern = rng.choice(
-        (f"layers.{number}.mlp", f"layers.{number}.self_attn", f"layers.{number}.", "q_proj.weight")
-        + ("down_proj", "o_proj", "up_proj")
+        (f"layers.{number}.mlp", f"layers.{number}.self_attn", "q_proj", "up_proj")
     )
-    body = rng.choice(
-        (
-            f'print(weights.list_parameters("layers.{number}.mlp"))',
-            f'found = weights.list_parameters("{pattern}")\nprint("n_names", found["n_names"])\n'
-            'for name in list(found["parameters"])[:6]:\n    print(name)',
-            f'found = weights.list_parameters("{pattern}")\nprint("n_names", found["n_names"])\n'
-            'names = list(found["parameters"])\nprint(names[0])\nprint(names[-1])',
-            f'found = weights.list_parameters("{pattern}")\nprint("n_names", found["n_names"])\n'
-            'print(list(found["parameters"])[-3:])',
-        )
+    body = (
+        f'found = weights.list_parameters("{pattern}")\nprint("n_names", found["n_names"])\n'
+        'print(list(found["parameters"])[-3:])'
     )
-    used = re.search(r'list_parameters\("([^"]+)"\)', body)
-    assert used
     return Move(
         occasion="parameters",
         modules=("weights",),
         body=body,
-        fields={"pattern": used.group(1)},
+        fields={"pattern": pattern},
         read=lambda text: {"n_names": value(text, "n_names")},
     )
 
@@ -178,12 +146,9 @@ def list_parameters(rng: random.Random, seen: Seen) -> Move:
 def describe(rng: random.Random, seen: Seen) -> Move:
     """Read the description of a layer."""
     name = rng.choice((seen.layer(rng), f"{seen.layer(rng)}.{rng.choice(BLOCKS)}"))
-    body = rng.choice(
-        (
-            f'print(architecture.describe_layer("{name}"))',
-            f'layer = architecture.describe_layer("{name}")\n'
-            'print("kind:", layer["kind"])\nprint(layer["description"])',
-        )
+    body = (
+        f'layer = architecture.describe_layer("{name}")\n'
+        'print("kind:", layer["kind"])\nprint(layer["description"])'
     )
 
     def read(text: str) -> Fields:
@@ -199,29 +164,15 @@ def describe(rng: random.Random, seen: Seen) -> Move:
 def info(rng: random.Random, seen: Seen) -> Move:
     """Ask for the figures of a layer."""
     name = rng.choice((seen.layer(rng), f"{seen.layer(rng)}.{rng.choice(BLOCKS)}"))
-    body = rng.choice(
-        (
-            f'print(architecture.get_layer_info("{name}"))',
-            f'info = architecture.get_layer_info("{name}")\n'
-            'print("n_parameters", info["n_parameters"])',
-            f'info = architecture.get_layer_info("{name}")\n'
-            'print("n_parameters", info["n_parameters"])\n'
-            'for part, shape in info["parameters"].items():\n    print(part, shape)',
-        )
+    body = (
+        f'info = architecture.get_layer_info("{name}")\nprint("n_parameters", info["n_parameters"])'
     )
-    keep = None
-    if "info = " in body:
-        keep = (
-            f"memory.record_observation(f\"{name} has {{info['n_parameters']}} weights.\","
-            ' category="architecture")'
-        )
     return Move(
         occasion="info",
         modules=("architecture",),
         body=body,
         fields={"name": name},
         read=lambda text: {"n_parameters": value(text, "n_parameters")},
-        keep=keep,
     )
 
 
@@ -229,39 +180,29 @@ def statistics(rng: random.Random, seen: Seen) -> Move:
     """Measure one parameter."""
     name = seen.parameter(rng)
     ask = f'stats = weights.get_weight_statistics("{name}")\n'
-    body = rng.choice(
+    body = ask + rng.choice(
         (
-            f'print(weights.get_weight_statistics("{name}"))',
-            ask + 'print("mean", round(stats["mean"], 4), "std", round(stats["std"], 4))',
-            ask + 'for key in ("shape", "mean", "std", "min", "max"):\n    print(key, stats[key])',
-            ask + 'print("mean", stats["mean"])\nprint("std", stats["std"])',
+            'print("mean", round(stats["mean"], 4), "std", round(stats["std"], 4))',
+            'for key in ("shape", "mean", "std", "max"):\n    print(key, stats[key])',
         )
     )
-    keep = None
-    if "stats = " in body:
-        keep = (
-            f"memory.record_observation(f\"{name} has std {{stats['std']:.4f}}.\","
-            ' category="weights")'
-        )
     return Move(
         occasion="statistics",
         modules=("weights",),
         body=body,
         fields={"name": name},
         read=lambda text: {"mean": value(text, "mean"), "std": value(text, "std")},
-        keep=keep,
     )
 
 
 def sweep(rng: random.Random, _seen: Seen) -> Move:
     """Measure one projection early, in the middle and late."""
     part = rng.choice(PROJECTIONS)
-    figure = rng.choice(('round(stats["std"], 4)', 'round(stats["std"], 3)', 'stats["std"]'))
     body = (
         'n = architecture.get_architecture_summary()["n_layers"]\n'
         "for i in (0, n // 2, n - 1):\n"
         f'    stats = weights.get_weight_statistics(f"model.layers.{{i}}.{part}.weight")\n'
-        f'    print("layer", i, "std", {figure})'
+        '    print("layer", i, "std", round(stats["std"], 4))'
     )
 
     def read(text: str) -> Fields:
@@ -274,8 +215,6 @@ def sweep(rng: random.Random, _seen: Seen) -> Move:
         body=body,
         fields={"part": part},
         read=read,
-        keep=f"memory.record_observation(f\"{part} has std {{stats['std']:.4f}} in the last layer.\","
-        ' category="weights")',
     )
 
 
@@ -283,15 +222,9 @@ def compare(rng: random.Random, seen: Seen) -> Move:
     """Compare the same parameter of two layers."""
     first, second = seen.pair(rng)
     ask = f'first = "{first}"\nsecond = "{second}"\n'
-    body = ask + rng.choice(
-        (
-            "print(weights.compare_parameters(first, second))",
-            "both = weights.compare_parameters(first, second)\n"
-            'print("cosine_similarity", both["cosine_similarity"])',
-            "both = weights.compare_parameters(first, second)\n"
-            'print("cosine_similarity", round(both["cosine_similarity"], 4))\n'
-            'print("stds", both["stds"])',
-        )
+    body = (
+        ask + "both = weights.compare_parameters(first, second)\n"
+        'print("cosine_similarity", round(both["cosine_similarity"], 4))'
     )
     return Move(
         occasion="compare",
@@ -300,44 +233,6 @@ def compare(rng: random.Random, seen: Seen) -> Move:
         fields={"name": first, "other": second},
         read=lambda text: {"cosine": value(text, "cosine_similarity")},
     )
-
-
-def similar(rng: random.Random, seen: Seen) -> Move:
-    """Search for parameters that resemble one."""
-    name = f"{seen.layer(rng)}.{rng.choice(PROJECTIONS)}.weight"
-    body = (
-        f'for other in weights.find_similar_weights("{name}", top_k={rng.choice((2, 3))}):\n'
-        '    print(other["name"], other["similarity"])'
-    )
-    return Move(
-        occasion="similar",
-        modules=("weights",),
-        body=body,
-        fields={"name": name},
-        read=lambda text: {"found": _first_name(text)},
-    )
-
-
-def alike(rng: random.Random, seen: Seen) -> Move:
-    """Search for layers built like one."""
-    name = f"{seen.layer(rng)}{rng.choice(('', '.mlp', '.self_attn'))}"
-    body = (
-        f'for other in architecture.find_similar_layers("{name}", top_k={rng.choice((2, 3))}):\n'
-        '    print(other["name"], other["similarity"])'
-    )
-    return Move(
-        occasion="alike",
-        modules=("architecture",),
-        body=body,
-        fields={"name": name},
-        read=lambda text: {"found": _first_name(text)},
-    )
-
-
-def _first_name(text: str) -> str:
-    found = re.search(r"model\.[\w.]+|lm_head[\w.]*", text)
-    assert found, text
-    return found.group()
 
 
 def shared(_rng: random.Random, _seen: Seen) -> Move:

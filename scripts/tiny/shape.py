@@ -21,8 +21,8 @@ class Shape:
     kv_heads: int
     intermediate: int
 
-    def config(self, *, end_id: int) -> dict[str, object]:
-        """Return the config.json of a checkpoint of this shape; `end_id` ends a reply."""
+    def config(self, *, end_id: int, pad_id: int) -> dict[str, object]:
+        """Return the config.json of a checkpoint of this shape."""
         return {
             "architectures": ["Qwen2ForCausalLM"],
             "model_type": "qwen2",
@@ -43,16 +43,12 @@ class Shape:
             "initializer_range": 0.02,
             "bos_token_id": None,
             "eos_token_id": end_id,
-            "pad_token_id": end_id,
+            "pad_token_id": pad_id,
             "torch_dtype": "float16",
         }
 
 
 SHAPES = {
-    "tiny-s": Shape(
-        name="tiny-s", hidden=128, layers=3, heads=4, kv_heads=2, intermediate=224
-    ),
-    "tiny-m": Shape(
-        name="tiny-m", hidden=160, layers=4, heads=5, kv_heads=5, intermediate=384
-    ),
+    "tiny-s": Shape(name="tiny-s", hidden=128, layers=3, heads=4, kv_heads=2, intermediate=224),
+    "tiny-m": Shape(name="tiny-m", hidden=160, layers=4, heads=5, kv_heads=5, intermediate=384),
 }

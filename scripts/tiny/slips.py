@@ -53,7 +53,8 @@ def _wrong_function(rng: random.Random, _move: Move, code: str) -> Slip | None:
     if not calls:
         return None
     name = rng.choice(calls)
-    wrong = rng.choice((name.removeprefix("get_"), f"{name}s", name.replace("_", ""), f"show_{name}"))
+    ways = (name.removeprefix("get_"), f"{name}s", name.replace("_", ""), f"show_{name}")
+    wrong = rng.choice(ways)
     if wrong == name:
         wrong = f"{name}_all"
     apology = phrase(rng, "repair", "function", wrong=wrong, name=name)
@@ -125,7 +126,9 @@ def _argument(rng: random.Random, _move: Move, code: str) -> Slip | None:
 def _silent(rng: random.Random, move: Move, _code: str) -> Slip | None:
     if move.occasion != "summary":
         return None
-    silent = "from introspection import architecture\nsummary = architecture.get_architecture_summary()"
+    silent = (
+        "from introspection import architecture\nsummary = architecture.get_architecture_summary()"
+    )
     return Slip(reply=silent, apology=phrase(rng, "repair", "silent"))
 
 

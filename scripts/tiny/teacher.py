@@ -21,7 +21,7 @@ class Teacher:
     def __init__(self, experiments: Iterator[str], seed: int) -> None:
         """Follow the experiments named, in order."""
         self._experiments = experiments
-        self._investigator = Investigator(random.Random(seed))
+        self._investigator = Investigator(random.Random(seed))  # noqa: S311 - drawn from a seed to be repeatable
         self._course: Course | None = None
         self.replies: list[Reply] = []
 

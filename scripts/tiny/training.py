@@ -36,7 +36,7 @@ def train(
     """Return a network trained through `stages` in order."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - drawn from a seed to be repeatable
     network = Network(shape)
     optimizers = _optimizers(network)
     n_steps = sum(stage.steps for stage in stages)
@@ -55,8 +55,9 @@ def train(
 
 def _optimizers(network: Network) -> list[torch.optim.Optimizer]:
     named = list(network.named_parameters())
-    matrices = [p for name, p in named if p.dim() == 2 and "embed" not in name]
-    others = [p for name, p in named if p.dim() != 2 or "embed" in name]
+    is_matrix = {name: p.dim() > 1 and "embed" not in name for name, p in named}
+    matrices = [p for name, p in named if is_matrix[name]]
+    others = [p for name, p in named if not is_matrix[name]]
     return [
         torch.optim.Muon(matrices, lr=_MATRIX_RATE, weight_decay=0.01),
         torch.optim.AdamW(others, lr=_OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0),
@@ -94,7 +95,7 @@ def _step(
 
 
 def _batches(stage: Stage, rng: random.Random) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield padded ids and weights without end: every example once per pass, like lengths together."""
+    """Yield padded ids and weights without end: passes over all, like lengths together."""
     while True:
         order = sorted(stage.examples, key=lambda e: len(e.ids) * rng.uniform(0.9, 1.1))
         groups = list(_grouped(order, stage.batch_tokens))

@@ -47,7 +47,8 @@ def reworded(phase: Phase, powers: Powers, rng: random.Random) -> tuple[Phase, P
     changed = phase.model_copy(
         update={"texts": phase.texts.model_copy(update=texts), "experiments": experiments}
     )
-    return changed, Reworded(modules=powers.modules, lines=_lines(powers, rng), answer=powers.answer)
+    lines = _lines(powers, rng)
+    return changed, Reworded(modules=powers.modules, lines=lines, answer=powers.answer)
 
 
 def _system(rng: random.Random) -> str:
@@ -69,9 +70,7 @@ def _prompt(experiment: str, shipped: str, rng: random.Random) -> str:
 
 def _lines(powers: Powers, rng: random.Random) -> list[tuple[str, str]]:
     described = _wordings()["modules"]
-    lines = [
-        (name, rng.choice([line, *described.get(name, [])])) for name, line in powers.lines
-    ]
+    lines = [(name, rng.choice([line, *described.get(name, [])])) for name, line in powers.lines]
     if rng.random() < 0.5:  # noqa: PLR2004 - an even mix
         others = rng.sample(described["other"], rng.randint(1, 4))
         lines += [(name, line) for name, line in others]

@@ -1,0 +1,53 @@
+"""The models that ship: real investigations, and how well they predict what they were taught."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from scripts.tiny.check import LEAST_DONE, LEAST_PARSED, LEAST_RAN, measure, trials
+from scripts.tiny.corpus import Sizes, play
+from scripts.tiny.encoding import Taught
+from scripts.tiny.forward import Forward
+from scripts.tiny.outcomes import Outcome
+from scripts.tiny.plain_tokens import PlainTokens, ids_and_taught
+from servers.embedded.model import EmbeddedModel, tiny_models
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+_MOST_BYTES = 8_000_000
+_LARGER_IS_BETTER_BY = 0.97
+
+
+def test_both_models_together_stay_small() -> None:
+    files = [file for model in tiny_models() for file in model.directory.iterdir()]
+    assert sum(file.stat().st_size for file in files) <= _MOST_BYTES
+
+
+async def test_both_models_write_code_that_runs_and_say_when_they_are_done() -> None:
+    shipped = [trial for trial in trials() if "reworded" not in trial.name]
+    measured = await measure(tiny_models(), tried=shipped, n=16, seed=3)
+    for model in tiny_models():
+        found = sum((measured[model.key, trial.name] for trial in shipped), Outcome())
+        rates = (found.parsed, found.ran, found.done)
+        assert rates >= (LEAST_PARSED, 0, 0), (model.key, found)
+        assert found.ran >= LEAST_RAN, (model.key, found)
+        assert found.done >= LEAST_DONE, (model.key, found)
+
+
+def test_the_larger_model_predicts_unseen_transcripts_better() -> None:
+    played = play(Sizes(n_comparison=12, n_baseline=0, n_checkpoints=6), seed=777)
+    transcripts = [each.messages for each in played["comparison"]]
+    small, large = (_surprise(model, transcripts) for model in tiny_models())
+    assert large < _LARGER_IS_BETTER_BY * small
+
+
+def _surprise(model: EmbeddedModel, transcripts: Sequence[Sequence[Taught]]) -> float:
+    """Return the mean negative log-likelihood of the taught tokens, in nats."""
+    forward, tokens = Forward(model.directory), PlainTokens(model.directory)
+    total, n_tokens = 0.0, 0
+    for messages in transcripts:
+        ids, is_taught = ids_and_taught(tokens, messages)
+        each = forward.surprise(ids)
+        total += float(each[is_taught[1:]].sum())
+        n_tokens += int(is_taught[1:].sum())
+    return total / n_tokens
