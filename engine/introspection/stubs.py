@@ -79,12 +79,26 @@ def package_source(lines: Sequence[tuple[str, str]]) -> str:
 
 def module_source(name: str, source: object) -> str:
     """Return the source of one module; its functions ask the host."""
-    parts = [_quoted(f"{inspect.getdoc(type(source))}\n"), _OPENING]
-    parts += [
-        _function_source(f"{name}.{each}", function)
-        for each, function in functions_of(source).items()
-    ]
+    functions = functions_of(source)
+    doc = f"{inspect.getdoc(type(source))}\n\n{_overview(name, functions)}\n"
+    parts = [_quoted(doc), _OPENING]
+    parts += [_function_source(f"{name}.{each}", function) for each, function in functions.items()]
     return "\n".join(parts)
+
+
+def _overview(name: str, functions: Functions) -> str:
+    """Return one line per function: help() of a whole module is long, and may be shown in part."""
+    lines = [f"    {each}{_bare(function)}" for each, function in functions.items()]
+    hint = f"help({name}.{next(iter(functions))}) explains one of them."
+    return "\n".join(["Functions:", *lines, "", hint])
+
+
+def _bare(function: Callable[..., object]) -> str:
+    signature = inspect.signature(function)
+    parameters = [
+        each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()
+    ]
+    return str(inspect.Signature(parameters))
 
 
 def _function_source(method: str, function: Callable[..., object]) -> str:

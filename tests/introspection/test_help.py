@@ -141,6 +141,12 @@ async def test_help_shows_the_docstring(workspace: Workspace) -> None:
             assert line.strip() in shown
 
 
+async def test_help_of_a_module_names_its_functions_at_the_beginning(workspace: Workspace) -> None:
+    for module in CLASSES:
+        shown = (await run(workspace, f"help({module})"))[:1000]
+        assert {name for of, name in METHODS if of == module} <= set(re.findall(r"\w+", shown))
+
+
 async def test_dir_shows_the_functions_and_nothing_else(
     workspace: Workspace, subject: Subject
 ) -> None:
