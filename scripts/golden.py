@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from servers.command import argv, variables
+from servers.command import FIRST_PORT, argv, variables
 from servers.fit import LaunchPlan, Request, fit
 from servers.hardware import PROFILES, HardwareProfile
 from servers.model import ModelPreset
@@ -49,7 +49,7 @@ def _lines(presets: tuple[ModelPreset, ...], hardware: HardwareProfile) -> list[
     lines: list[str] = []
     for one in found.servers:
         names = " ".join(f"{name}={value}" for name, value in variables(one).items())
-        lines.append(f"{names} {' '.join(argv(one))}".strip())
+        lines.append(f"{names} {' '.join(argv(one, port=FIRST_PORT))}".strip())
     return lines
 
 

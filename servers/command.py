@@ -26,22 +26,23 @@ given, not found."""
 
 
 def argv(
-    server: ServerPlan, *, port: int = FIRST_PORT, program: Sequence[str] = VLLM
+    server: ServerPlan, *, port: int | None = None, program: Sequence[str] = VLLM
 ) -> tuple[str, ...]:
     """Command line that starts `server`; `program` is how vLLM is called on this machine.
 
-    A llama.cpp server is a program of our own, and chooses its port itself.
+    Without a port the address is left out, for a launcher that chooses it. A llama.cpp server is a program of our own, and chooses its port itself.
     """
     if server.runtime == "llama.cpp":
         return (*LLAMA, *llama_arguments(server))
     return (*program, "serve", *arguments(server, port=port))
 
 
-def arguments(server: ServerPlan, *, port: int = FIRST_PORT) -> tuple[str, ...]:
+def arguments(server: ServerPlan, *, port: int | None = None) -> tuple[str, ...]:
     """What comes after `vllm serve`: the words that vLLM's own parser gets to see."""
     return (
         server.repo,
-        *_identity(server, port),
+        *_identity(server),
+        *(("--host", HOST, "--port", str(port)) if port is not None else ()),
         *_limits(server),
         *(_gpu_flags(server) if server.gpus else _cpu_flags()),
     )
@@ -88,11 +89,9 @@ def argv_of(plan: LaunchPlan, *, first_port: int = FIRST_PORT) -> tuple[tuple[st
     return tuple(argv(one, port=first_port + i) for i, one in enumerate(plan.servers))
 
 
-def _identity(server: ServerPlan, port: int) -> tuple[str, ...]:
+def _identity(server: ServerPlan) -> tuple[str, ...]:
     return (
         *("--served-model-name", server.model),
-        *("--host", HOST),
-        *("--port", str(port)),
         *("--dtype", server.dtype),
         *("--generation-config", "vllm"),
         "--enable-prompt-tokens-details",

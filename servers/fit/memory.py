@@ -108,7 +108,7 @@ def working_bytes(seat: Seat, flags: Flags, card: Card, measured: tuple[Measured
     """Activations, graphs and the rest on one card: as measured, or else as computed."""
     for one in measured:
         if _is_about(one, seat.choice, flags, card):
-            return one.working_bytes
+            return one.working_bytes + REST_BYTES
     parallel = PARALLEL_BYTES if seat.n_cards > 1 else 0
     activations = activation_bytes(seat.choice, flags)
     return activations + graphs_bytes(seat, flags) + REST_BYTES + parallel

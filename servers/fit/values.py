@@ -24,7 +24,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     n_batched_tokens: int
     is_eager: bool
     working_bytes: int
-    """Activations, CUDA graphs and the rest, per GPU."""
+    """Activations and CUDA graphs, per GPU: what the server's log tells."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,3 +128,8 @@ def test_llama_cpp_gets_its_own_words() -> None:
 def test_servers_of_a_plan_get_ports_that_differ() -> None:
     lines = argv_of(plan_of(asked("l4_ada", *PAIR)), first_port=9000)
     assert [_value(line, "--port") for line in lines] == ["9000", "9001"]
+
+
+def test_address_is_left_to_a_launcher_that_gives_none() -> None:
+    assert "--port" not in argv(_server())
+    assert "--host" not in argv(_server())

@@ -5,6 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from servers.fit import LaunchPlan, Measured, Refusal, Request, fit
+from servers.fit.memory import REST_BYTES
 from servers.hardware import GIB, PROFILES
 from servers.model import PRECISIONS, Method, Precision
 from servers.presets import PRESETS
@@ -234,7 +235,7 @@ def test_what_was_measured_replaces_what_was_computed() -> None:
         n_seqs=before.max_num_seqs,
         n_batched_tokens=before.max_num_batched_tokens,
         is_eager=before.is_eager,
-        working_bytes=before.working_bytes + GIB,
+        working_bytes=before.working_bytes - REST_BYTES + GIB,
     )
     after = plan_of(asked("l4_ada", "qwen2.5-3b", measured=(seen,))).servers[0]
     assert before.kv_bytes - after.kv_bytes == GIB
