@@ -30,7 +30,8 @@ def argv(
 ) -> tuple[str, ...]:
     """Command line that starts `server`; `program` is how vLLM is called on this machine.
 
-    Without a port the address is left out, for a launcher that chooses it. A llama.cpp server is a program of our own, and chooses its port itself.
+    Without a port the address is left out, for a launcher that chooses it. A llama.cpp server is a
+    program of our own, and chooses its port itself.
     """
     if server.runtime == "llama.cpp":
         return (*LLAMA, *llama_arguments(server))
