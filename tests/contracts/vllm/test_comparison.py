@@ -1,0 +1,84 @@
+"""The main job on two real servers: `compare` as a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contracts.vllm.pair import ROOT, Served
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def run_dir(vllm_pair: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a finished comparison over both servers, three replicates each."""
+    out = tmp_path_factory.mktemp("comparison") / "run"
+    flags: list[str] = []
+    for endpoint in vllm_pair.endpoints:
+        flags += ["--endpoint", f"{endpoint.model}={endpoint.url}"]
+        flags += ["--checkpoint", f"{endpoint.model}={endpoint.checkpoint}"]
+    command = (sys.executable, "-m", "engine.run", "compare", "comparison", *flags)
+    done = subprocess.run(
+        (*command, "--replicates", "3", "--seed", "7", "--out", str(out), "--display", "log"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def events(run_dir: Path) -> list[dict[str, Any]]:
+    lines = (run_dir / "events.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def completions(events: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Completions by model."""
+    model_of = {
+        event["investigation"]: event["model"]
+        for event in events
+        if event["event"] == "investigation_started"
+    }
+    found: dict[str, list[dict[str, Any]]] = {model: [] for model in model_of.values()}
+    for event in events:
+        if event["event"] == "completion_received":
+            found[model_of[event["investigation"]]].append(event["completion"])
+    return found
+
+
+def test_requests_of_the_two_models_overlap_in_time(events: list[dict[str, Any]]) -> None:
+    found = completions(events)
+    assert any(
+        max(one["sent"], other["sent"]) < min(one["received"], other["received"])
+        for one in found["a"]
+        for other in found["b"]
+    )
+
+
+def test_every_investigation_ended_by_the_models_own_doing(events: list[dict[str, Any]]) -> None:
+    reasons = [event["stop_reason"] for event in events if event["event"] == "investigation_ended"]
+    assert len(reasons) == 6
+    assert not set(reasons) & {"server_lost", "rejected", "sandbox_lost", "fault", "interrupted"}
+
+
+def test_the_comparison_counts_what_the_events_hold(
+    run_dir: Path, events: list[dict[str, Any]]
+) -> None:
+    comparison = json.loads((run_dir / "model_comparison.json").read_text())
+    turns = {model: len(found) for model, found in completions(events).items()}
+    text = json.dumps(comparison)
+    assert set(turns) == {"a", "b"}
+    assert all(model in text for model in turns)
+
+
+def test_servers_count_the_tokens_of_every_completion(events: list[dict[str, Any]]) -> None:
+    usages = [found["usage"] for model in completions(events).values() for found in model]
+    assert all(usage["prompt_tokens"] > 0 < usage["completion_tokens"] for usage in usages)
