@@ -77,8 +77,8 @@ def _logits(
     tokens: list[int], weights: dict[str, np.ndarray], config: dict[str, Any]
 ) -> np.ndarray:
     """Forward pass, float (tokens, vocabulary). Source: modeling_qwen2.py of transformers 5."""
-    n_heads, n_kv = config["num_attention_heads"], config["num_key_value_heads"]
-    n, head_dim = len(tokens), config["hidden_size"] // n_heads
+    n_heads, n_kv = int(config["num_attention_heads"]), int(config["num_key_value_heads"])
+    n, head_dim = len(tokens), int(config["hidden_size"]) // n_heads
     rates = float(config["rope_theta"]) ** -(np.arange(0, head_dim, 2) / head_dim)
     angles: np.ndarray = np.tile(np.outer(np.arange(n), rates), 2)[:, None, :]
 
