@@ -23,10 +23,13 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
     def spend(self, usage: Usage, seconds: float) -> "Ledger":
         """Return the ledger after one more turn."""
+        spent = self.spend_tokens(usage)
+        return msgspec.structs.replace(spent, turns=self.turns + 1, seconds=self.seconds + seconds)
+
+    def spend_tokens(self, usage: Usage) -> "Ledger":
+        """Return the ledger after a completion that is no turn."""
         tokens = usage.prompt_tokens + usage.completion_tokens
-        return Ledger(
-            turns=self.turns + 1, tokens=self.tokens + tokens, seconds=self.seconds + seconds
-        )
+        return msgspec.structs.replace(self, tokens=self.tokens + tokens)
 
 
 def exhausted(budget: Budget, ledger: Ledger) -> StopReason | None:

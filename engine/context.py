@@ -1,8 +1,12 @@
-"""What fits the model's window. Pure policy over what the server counted."""
+"""What fits the model's window, and what is kept when it fills up. Pure.
 
-from collections.abc import Iterable
+A conversation that reaches 80 % of the window is summarised by the model itself, five to one, and
+goes on as: system message, the open experiment's prompt with the summary, and the last turns whole.
+"""
 
-from engine.transcript import Usage
+from collections.abc import Iterable, Sequence
+
+from engine.transcript import Message, Usage
 
 MIN_REPLY_TOKENS = 64
 """With less room than this no reply is asked for: a block of code would be cut."""
@@ -10,14 +14,21 @@ _CHARS_PER_TOKEN = 2.5
 """Deliberately low, so that text the server has not counted yet is over-estimated."""
 _MESSAGE_OVERHEAD_TOKENS = 8
 """Role marks that a chat template puts around one message."""
+_FULL_SHARE = 0.8
+_COMPRESSION = 5
+_RECENT_SHARES = ((10_000, 0.15), (4_000, 0.20), (0, 0.25))
+"""(window of at least, share of it that the last turns may keep)."""
 
 
 def prompt_tokens(counted: Usage | None, uncounted: Iterable[str]) -> int:
     """Return an estimate of the next prompt: what was counted last plus the texts since."""
     known = counted.prompt_tokens + counted.completion_tokens if counted else 0
-    return known + sum(
-        int(len(text) / _CHARS_PER_TOKEN) + _MESSAGE_OVERHEAD_TOKENS for text in uncounted
-    )
+    return known + text_tokens(uncounted)
+
+
+def text_tokens(texts: Iterable[str]) -> int:
+    """Return an upper estimate of the tokens of messages that the server has not counted."""
+    return sum(int(len(text) / _CHARS_PER_TOKEN) + _MESSAGE_OVERHEAD_TOKENS for text in texts)
 
 
 def reply_tokens(window: int | None, prompt: int, wanted: int) -> int:
@@ -29,3 +40,29 @@ def reply_tokens(window: int | None, prompt: int, wanted: int) -> int:
         return wanted
     room = window - prompt
     return min(wanted, room) if room >= MIN_REPLY_TOKENS else 0
+
+
+def is_full(window: int | None, prompt: int) -> bool:
+    """Whether the conversation has to be summarised before the next reply is asked for."""
+    return window is not None and prompt >= _FULL_SHARE * window
+
+
+def recent(window: int, prompt: int, messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return the last turns that may stay whole: from a reply on, and at the least the last one."""
+    tokens_per_char = prompt / max(1, _n_chars(messages))
+    room = window * next(share for least, share in _RECENT_SHARES if window >= least)
+    replies = [n for n, message in enumerate(messages) if message.role == "assistant"]
+    fitting = [n for n in replies if _n_chars(messages[n:]) * tokens_per_char <= room]
+    first = fitting[0] if fitting else replies[-1] if replies else len(messages)
+    return tuple(messages[first:])
+
+
+def summary_tokens(prompt: int, messages: Sequence[Message], kept: Sequence[Message]) -> int:
+    """Return how long a summary of `messages` but those `kept` may be: a fifth of them."""
+    n_chars = _n_chars(messages)
+    share = (n_chars - _n_chars(kept)) / max(1, n_chars)
+    return max(MIN_REPLY_TOKENS, int(prompt * share) // _COMPRESSION)
+
+
+def _n_chars(messages: Iterable[Message]) -> int:
+    return sum(len(message.content) for message in messages)

@@ -55,6 +55,17 @@ class CompletionReceived(Event, frozen=True, tag="completion_received"):
         return self.completion.text[: self.own_chars]
 
 
+class Compacted(Event, frozen=True, tag="compacted"):
+    """The window was nearly full: the model summarised what happened, and goes on from that."""
+
+    investigation: str
+    seed: int
+    completion: Completion
+    """The summary."""
+    messages: tuple[Message, ...]
+    """The conversation from here on."""
+
+
 class TurnEnded(Event, frozen=True, tag="turn_ended"):
     """All that one completion caused."""
 
@@ -102,6 +113,7 @@ AnyEvent = (
     | InvestigationStarted
     | ExperimentStarted
     | CompletionReceived
+    | Compacted
     | TurnEnded
     | ExperimentEnded
     | InvestigationEnded

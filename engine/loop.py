@@ -13,9 +13,11 @@ from typing import Protocol
 from engine.actions import RunCode, own_part, parse, tag_of
 from engine.budget import Budget, exhausted
 from engine.chat import ChatBackend, ChatRequest
-from engine.context import prompt_tokens, reply_tokens
+from engine.compaction import compacted, summary_request
+from engine.context import is_full, prompt_tokens, reply_tokens
 from engine.errors import ContextOverflowError
 from engine.events import (
+    Compacted,
     CompletionReceived,
     Event,
     ExperimentEnded,
@@ -168,11 +170,51 @@ class _Course:
             if limit:
                 return limit
             try:
-                await self._ask(experiment)
+                await self._ask_within_window(experiment)
             except ContextOverflowError:
                 return StopReason.CONTEXT_FULL
         await self._act(experiment)
         return self._standing.ending
+
+    async def _ask_within_window(self, experiment: Experiment) -> None:
+        """Get one completion, after a summary when the window is nearly full or too small.
+
+        Raises:
+            ContextOverflowError: the window has no room even then.
+        """
+        window, prompt = self._parts.window, self._prompt_tokens()
+        if is_full(window, prompt):
+            await self._compact(window, prompt)
+        try:
+            await self._ask(experiment)
+        except ContextOverflowError:
+            prompt = self._prompt_tokens()
+            await self._compact(window, prompt)
+            await self._ask(experiment)
+
+    async def _compact(self, window: int | None, prompt: int) -> None:
+        """Let the conversation go on from the model's own summary of it, if there is one to make.
+
+        Raises:
+            ContextOverflowError: there is nothing left to summarise, or no room for a summary.
+        """
+        standing = self._standing
+        request = summary_request(
+            self._phase, standing, window=window, prompt=prompt, seed=self._summary_seed()
+        )
+        await self._parts.record.commit()
+        completion = await self._parts.chat.complete(request)
+        self._happens(
+            Compacted(
+                time=self._now(),
+                investigation=self._case.id,
+                seed=request.seed,
+                completion=completion,
+                messages=compacted(
+                    self._phase, standing, completion.text, window=window, prompt=prompt
+                ),
+            )
+        )
 
     async def _ask(self, experiment: Experiment) -> None:
         """Get one completion.
@@ -246,7 +288,7 @@ class _Course:
 
     def _request(self, seed: int) -> ChatRequest:
         standing, sampling = self._standing, self._phase.sampling
-        prompt = prompt_tokens(standing.counted, standing.uncounted)
+        prompt = self._prompt_tokens()
         room = reply_tokens(self._parts.window, prompt, sampling.max_tokens)
         if not room:
             raise ContextOverflowError(f"{prompt} tokens leave no room in {self._parts.window}")
@@ -257,6 +299,12 @@ class _Course:
             top_p=sampling.top_p,
             max_tokens=room,
         )
+
+    def _prompt_tokens(self) -> int:
+        return prompt_tokens(self._standing.counted, self._standing.uncounted)
+
+    def _summary_seed(self) -> int:
+        return turn_seed(self._case.seed, -1 - self._standing.n_compactions)
 
     def _budget(self) -> Budget:
         phase = self._phase

@@ -20,6 +20,14 @@ class Sampling(_Value):
     """Most tokens of one reply."""
 
 
+class Compaction(_Value):
+    """How the model's own summaries are drawn."""
+
+    temperature: float = Field(default=0.3, ge=0, le=2)
+    spare_tokens: Positive = 100
+    """What a summary may have beyond its target."""
+
+
 class ReplyRules(_Value):
     """What a reply means beyond its code."""
 
@@ -72,6 +80,8 @@ class Texts(_Value):
     circling: str
     foreign: str
     repeated: str
+    summarise: str
+    summarised: str
     no_output: str
     namespace_lost: str
 
@@ -88,6 +98,7 @@ class Phase(_Value):
     experiments: tuple[Experiment, ...] = Field(min_length=1)
     sampling: Sampling = Sampling()
     rules: ReplyRules = ReplyRules()
+    compaction: Compaction = Compaction()
     reminders: Reminders = Reminders()
     max_tokens_total: Positive | None = None
     """Prompt and completion tokens of one investigation, all turns together."""

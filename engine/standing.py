@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from engine.budget import Ledger
 from engine.events import (
+    Compacted,
     CompletionReceived,
     Event,
     ExperimentEnded,
@@ -30,6 +31,9 @@ class Standing:
     ledger: Ledger = field(default_factory=Ledger)
     experiment: str | None = None
     """Name of the experiment that is open."""
+    opening: str = ""
+    """The message that opened it."""
+    n_compactions: int = 0
     used: int = 0
     """Turns used in it."""
     asked: CompletionReceived | None = None
@@ -51,6 +55,8 @@ class Standing:
                 self._open(event)
             case CompletionReceived():
                 self._receive(event)
+            case Compacted():
+                self._compact(event)
             case TurnEnded():
                 self._end_turn(event)
             case ExperimentEnded():
@@ -73,6 +79,7 @@ class Standing:
     def _open(self, event: ExperimentStarted) -> None:
         self.experiment, self.used, self.last, self.unsent = event.experiment, 0, None, None
         self.done, self.idle = [], 0
+        self.opening = event.messages[-1].content
         for message in event.messages:
             self._add(message)
 
@@ -81,6 +88,13 @@ class Standing:
         self.conversation.append(Message("assistant", event.own_text))
         self.counted, self.uncounted = event.completion.usage, []
         self.asked = event
+
+    def _compact(self, event: Compacted) -> None:
+        usage = event.completion.usage
+        self.ledger = self.ledger.spend_tokens(usage)
+        self.conversation = Conversation(event.messages)
+        self.counted, self.uncounted = None, [message.content for message in event.messages]
+        self.n_compactions += 1
 
     def _end_turn(self, event: TurnEnded) -> None:
         assert self.asked is not None, "a turn ends after its completion"

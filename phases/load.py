@@ -23,6 +23,8 @@ _TEXTS = (
     "circling",
     "foreign",
     "repeated",
+    "summarise",
+    "summarised",
     "no_output",
     "namespace_lost",
 )

@@ -1,7 +1,6 @@
 """One investigation: real sandbox, real introspection, scripted replies."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -179,14 +178,6 @@ async def test_the_token_budget_ends_the_whole_investigation() -> None:
     async with parts_with([run_block("print(1)")], phase=phase) as (parts, kept):
         assert await investigate(CASE, parts) == StopReason.TOKEN_LIMIT
     assert sum(isinstance(event, CompletionReceived) for event in kept.events) == 1
-
-
-async def test_a_full_window_ends_with_context_full() -> None:
-    chat = ScriptedBackend(in_order([run_block("print('x' * 1500)")]), max_model_len=1600)
-    async with parts_with(chat) as (parts, kept):
-        narrow = replace(parts, window=1600, phase=a_phase(experiment(max_turns=50)))
-        assert await investigate(CASE, narrow) == StopReason.CONTEXT_FULL
-    assert any(isinstance(event, TurnEnded) for event in kept.events)
 
 
 async def test_an_overflow_that_the_server_reports_ends_with_context_full() -> None:

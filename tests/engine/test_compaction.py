@@ -1,0 +1,114 @@
+"""Long conversations in small windows."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from engine.chat import ChatRequest
+from engine.chat.scripted import ScriptedBackend
+from engine.errors import ContextOverflowError
+from engine.events import Compacted, CompletionReceived
+from engine.loop import investigate
+from engine.phase import Experiment, Phase
+from engine.transcript import Completion, Conversation, StopReason
+from tests.engine.investigating import CASE, a_phase, parts_with, run_block
+
+WINDOW = 2048
+
+
+def long_phase(max_turns: int = 200) -> Phase:
+    phase = a_phase(Experiment(name="long", prompt="Count on.", max_turns=max_turns))
+    sampling = phase.sampling.model_copy(update={"max_tokens": 200})
+    return phase.model_copy(update={"sampling": sampling})
+
+
+def counting(conversation: Conversation, _seed: int) -> str:
+    """Go on from the number last seen, in outputs or in a summary."""
+    last = conversation.messages[-1].content
+    if "Summarise it in at most" in last:
+        return f"I have counted to {number_in(conversation)}."
+    return run_block(f"n = {number_in(conversation) + 1}\nprint('counted to', n, '.' * 60)")
+
+
+def number_in(conversation: Conversation) -> int:
+    words = " ".join(message.content for message in conversation.messages).split()
+    counted = [
+        int(b.strip(".")) for a, b in pairwise(words) if a == "to" and b.strip(".").isdigit()
+    ]
+    return max(counted, default=0)
+
+
+class Watching:
+    """A backend that keeps every conversation it was asked to continue."""
+
+    def __init__(self) -> None:
+        self.seen: list[ChatRequest] = []
+        self._inner = ScriptedBackend(counting, max_model_len=WINDOW)
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        self.seen.append(request)
+        return await self._inner.complete(request)
+
+
+async def test_two_hundred_turns_in_a_window_of_2k_run_to_their_end() -> None:
+    chat = Watching()
+    async with parts_with(chat, phase=long_phase()) as (parts, kept):
+        reason = await investigate(CASE, replace(parts, window=WINDOW))
+    assert reason == StopReason.TURN_LIMIT
+    assert sum(isinstance(event, CompletionReceived) for event in kept.events) == 200
+    assert sum(isinstance(event, Compacted) for event in kept.events) > 5
+
+
+async def test_what_the_model_knew_survives_in_its_summary() -> None:
+    chat = Watching()
+    async with parts_with(chat, phase=long_phase(60)) as (parts, kept):
+        await investigate(CASE, replace(parts, window=WINDOW))
+    last = [event for event in kept.events if isinstance(event, CompletionReceived)][-1]
+    assert "n = 60" in last.completion.text
+
+
+async def test_roles_alternate_and_the_system_message_stays_after_a_compaction() -> None:
+    async with parts_with(Watching(), phase=long_phase(40)) as (parts, kept):
+        await investigate(CASE, replace(parts, window=WINDOW))
+    compactions = [event for event in kept.events if isinstance(event, Compacted)]
+    for event in compactions:
+        roles = [message.role for message in event.messages]
+        assert roles[:3] == ["system", "user", "assistant"]
+        assert all(first != second for first, second in pairwise(roles[1:]))
+        assert "Count on." in event.messages[1].content
+
+
+async def test_the_prefix_of_a_conversation_never_changes_between_compactions() -> None:
+    sent: list[tuple[str, ...]] = []
+
+    class Keeping(Watching):
+        async def complete(self, request: ChatRequest) -> Completion:
+            sent.append(tuple(m.content for m in request.conversation.messages))
+            return await super().complete(request)
+
+    async with parts_with(Keeping(), phase=long_phase(10)) as (parts, kept):
+        await investigate(CASE, replace(parts, window=100_000))
+    assert not any(isinstance(event, Compacted) for event in kept.events)
+    assert all(after[: len(before)] == before for before, after in pairwise(sent))
+
+
+async def test_an_overflow_that_only_the_server_saw_is_compacted_once() -> None:
+    inner = ScriptedBackend(counting)
+    n_refused = 0
+
+    class Refusing:
+        async def complete(self, request: ChatRequest) -> Completion:
+            nonlocal n_refused
+            if len(request.conversation.messages) > 8 and request.temperature > 0.5:
+                n_refused += 1
+                raise ContextOverflowError("too long", status=400)
+            return await inner.complete(request)
+
+    async with parts_with(Refusing(), phase=long_phase(12)) as (parts, kept):
+        reason = await investigate(CASE, parts)
+    assert reason == StopReason.TURN_LIMIT
+    assert n_refused == sum(isinstance(event, Compacted) for event in kept.events) > 0
+
+
+async def test_a_prompt_that_fills_the_window_alone_ends_with_context_full() -> None:
+    async with parts_with(Watching(), phase=long_phase(5)) as (parts, _):
+        assert await investigate(CASE, replace(parts, window=300)) == StopReason.CONTEXT_FULL
