@@ -1,4 +1,8 @@
-"""Starts one llama.cpp server per model, watches them, and leaves nothing behind."""
+"""Starts one llama.cpp server per model, watches them, and leaves nothing behind.
+
+A seed repeats a reply to the same conversation, but not always to the last token: how much of the
+prompt came from a slot's cache changes the rounding, and with it, now and then, a drawn token.
+"""
 
 import asyncio
 import os
