@@ -3,7 +3,15 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Container,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +110,8 @@ class _Ready:
     """Everything that an investigation needs, opened."""
 
     backends: dict[str, ChatBackend]
-    windows: dict[str, int | None]
+    window: int | None
+    """Context that every arm gets, in tokens: that of the smallest, so that they are alike."""
     knowledge: Knowledge
     sandbox: Sandbox
     manifest: Manifest
@@ -178,11 +187,19 @@ async def _made_ready(study: Study, directory: Path) -> AsyncGenerator[_Ready]:
         )
         yield _Ready(
             backends=backends,
-            windows={endpoint.model: endpoint.max_model_len for endpoint in endpoints},
+            window=_shared_window(endpoints),
             knowledge=knowledge,
             sandbox=sandbox,
             manifest=manifest,
         )
+
+
+def _shared_window(endpoints: Iterable[Endpoint]) -> int | None:
+    windows = {item.model: item.max_model_len for item in endpoints if item.max_model_len}
+    if len(set(windows.values())) > 1:
+        named = ", ".join(f"{model} has {window}" for model, window in windows.items())
+        say(f"context windows differ ({named} tokens); every arm gets {min(windows.values())}.")
+    return min(windows.values(), default=None)
 
 
 def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[ChatBackend]:
@@ -221,5 +238,5 @@ def _parts(study: Study, ready: _Ready, record: Record, case: Investigation) -> 
         sandbox=ready.sandbox,
         powers=ready.knowledge.powers(case.model, phase),
         record=record,
-        window=ready.windows[case.model],
+        window=ready.window,
     )
