@@ -11,7 +11,7 @@ from scripts.tiny.shape import Shape
 from scripts.tiny.training import Stage, train
 
 _SIZES = Sizes(n_comparison=2200, n_baseline=400)
-_STEPS = {"tiny-s": (700, 350), "tiny-m": (550, 250)}
+_STEPS = {"tiny-s": (650, 250), "tiny-m": (500, 180)}
 """Steps on short and on all transcripts."""
 _N_TOKENIZED = 600
 """Transcripts that the tokenizer is trained on."""

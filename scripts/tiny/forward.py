@@ -1,13 +1,15 @@
 """A Qwen2 checkpoint's own likelihood of a text, in numpy: no torch, no server, no chance."""
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 
 class Forward:
@@ -42,7 +44,7 @@ class Forward:
         key = self._rotated(self._heads(x, prefix + "k_proj", n_kv))
         value = self._heads(x, prefix + "v_proj", n_kv)
         key, value = (y.repeat(n_heads // n_kv, axis=0) for y in (key, value))
-        scores = query @ key.transpose(0, 2, 1) / np.sqrt(query.shape[-1])
+        scores = query @ key.transpose(0, 2, 1) / np.float32(math.sqrt(query.shape[-1]))
         scores += np.triu(np.full(scores.shape[1:], -np.inf, np.float32), 1)
         scores = np.exp(scores - scores.max(-1, keepdims=True))
         mixed = (scores / scores.sum(-1, keepdims=True)) @ value
@@ -60,7 +62,8 @@ class Forward:
         return x * cosine + np.concatenate([-second, first], axis=-1) * sine
 
     def _norm(self, x: Array, name: str) -> Array:
-        scale = np.sqrt(np.square(x).mean(-1, keepdims=True) + self._config["rms_norm_eps"])
+        square = np.square(x).mean(-1, keepdims=True, dtype=np.float32)
+        scale = np.sqrt(square + np.float32(self._config["rms_norm_eps"]))
         return x / scale * self._weights[name + ".weight"]
 
     def _linear(self, x: Array, name: str) -> Array:

@@ -2,7 +2,7 @@
 
 import random
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from engine.loop import Powers
 from engine.phase import Phase
 from engine.sandbox import Answer
+from engine.transcript import Call
 
 _FILE = Path(__file__).with_name("wordings.toml")
 _REAL_SHARE = 0.5
@@ -19,13 +20,26 @@ _FIRST_WAY_SHARE = 0.4
 _LEFT_OUT_SHARE = 0.12
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Reworded:
     """Powers whose lines in the system prompt are said otherwise."""
 
-    modules: Mapping[str, str]
+    powers: Powers
     lines: Sequence[tuple[str, str]]
-    answer: Answer
+
+    @property
+    def modules(self) -> Mapping[str, str]:
+        """The same modules."""
+        return self.powers.modules
+
+    @property
+    def answer(self) -> Answer:
+        """The same answers."""
+        return self.powers.answer
+
+    def restore(self, calls: Iterable[Call]) -> None:
+        """Apply recorded calls that changed state."""
+        self.powers.restore(calls)
 
 
 @lru_cache(maxsize=1)
@@ -47,8 +61,7 @@ def reworded(phase: Phase, powers: Powers, rng: random.Random) -> tuple[Phase, P
     changed = phase.model_copy(
         update={"texts": phase.texts.model_copy(update=texts), "experiments": experiments}
     )
-    lines = _lines(powers, rng)
-    return changed, Reworded(modules=powers.modules, lines=lines, answer=powers.answer)
+    return changed, Reworded(powers, _lines(powers, rng))
 
 
 def _system(rng: random.Random) -> str:
