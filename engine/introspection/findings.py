@@ -1,13 +1,12 @@
-"""The findings of one investigation and their full-text search."""
+"""The findings of one investigation: append-only, counted and searched."""
 
-import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
 
 from engine.errors import CapabilityError
+from engine.introspection.search import WordIndex
 
 MAX_FINDINGS = 1000
 """Most findings of one investigation."""
@@ -33,13 +32,13 @@ def as_dict(finding: Finding) -> dict[str, object]:
 
 
 class Findings:
-    """Append-only; the index of words is built when a search first needs it."""
+    """What was stored, in its order."""
 
     def __init__(self) -> None:
         """Start empty."""
         self.all: list[Finding] = []
-        self._index: sqlite3.Connection | None = None
-        self._n_indexed = 0
+        self._texts: list[str] = []
+        self._index = WordIndex()
 
     def __len__(self) -> int:
         """Number of findings."""
@@ -49,28 +48,20 @@ class Findings:
         """Append one finding.
 
         Raises:
-            CapabilityError: it is too long, or there are too many.
+            CapabilityError: there are too many.
         """
         if len(self.all) >= MAX_FINDINGS:
-            raise CapabilityError(
-                "ValueError", f"{MAX_FINDINGS} observations are stored, no more fit"
-            )
-        if len(finding.description) > MAX_CHARS:
-            problem = (
-                f"description has {len(finding.description)} characters, at most {MAX_CHARS} fit"
-            )
+            problem = f"{MAX_FINDINGS} observations are stored, no more fit"
             raise CapabilityError("ValueError", problem)
         self.all.append(finding)
+        self._texts.append("\n".join([finding.description, finding.category, *finding.tags]))
         return finding
 
     def search(self, query: str | None) -> list[Finding]:
-        """Return the findings with any word of `query`, best first; without words, latest first."""
-        words = re.findall(r"\w+", query or "")
-        if not words:
-            return [] if query and query.strip() else self.all[::-1]
-        match = " OR ".join(f'"{word}"*' for word in words)
-        rows = self._searched(match)
-        return [self.all[row] for row in rows]
+        """Return the findings with any word of `query`, best first; without one, latest first."""
+        if query is None or not query.strip():
+            return self.all[::-1]
+        return [self.all[place] for place in self._index.search(query, self._texts)]
 
     def categories(self) -> dict[str, int]:
         """Return category -> number of findings, most used first."""
@@ -80,27 +71,18 @@ class Findings:
         """Return the `most` used tags -> number of findings."""
         return _counted((tag for finding in self.all for tag in finding.tags), most=most)
 
-    def _searched(self, match: str) -> Iterable[int]:
-        index = self._indexed()
-        rows = index.execute(
-            "SELECT rowid FROM findings WHERE findings MATCH ? ORDER BY rank, rowid DESC", (match,)
-        )
-        return [int(rowid) for (rowid,) in rows]
 
-    def _indexed(self) -> sqlite3.Connection:
-        if self._index is None:
-            self._index = sqlite3.connect(":memory:")
-            columns = "description, category, tags, tokenize = 'porter unicode61'"
-            self._index.execute(f"CREATE VIRTUAL TABLE findings USING fts5({columns})")
-        new = [
-            (place, each.description, each.category, " ".join(each.tags))
-            for place, each in enumerate(self.all[self._n_indexed :], self._n_indexed)
-        ]
-        self._index.executemany(
-            "INSERT INTO findings (rowid, description, category, tags) VALUES (?, ?, ?, ?)", new
-        )
-        self._n_indexed = len(self.all)
-        return self._index
+def check_length(what: str, text: str, *, most: int) -> None:
+    """Refuse a text that is empty or longer than `most` characters.
+
+    Raises:
+        CapabilityError: names the argument `what`.
+    """
+    if not text.strip():
+        raise CapabilityError("ValueError", f"{what} is empty")
+    if len(text) > most:
+        problem = f"{what} has {len(text)} characters, at most {most} fit"
+        raise CapabilityError("ValueError", problem)
 
 
 def _counted(names: Iterable[str], *, most: int | None) -> dict[str, int]:

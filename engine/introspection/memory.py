@@ -5,7 +5,7 @@ no clock in it, so that re-applying the recorded calls gives the same state.
 """
 
 from engine.errors import CapabilityError
-from engine.introspection.findings import Finding, Findings, as_dict
+from engine.introspection.findings import MAX_CHARS, Finding, Findings, as_dict, check_length
 
 _MAX_RETURNED = 100
 
@@ -44,8 +44,7 @@ class Memory:
         Example:
             memory.record_observation("The embeddings are tied.", category="architecture")
         """
-        if not description.strip():
-            raise CapabilityError("ValueError", "description is empty")
+        check_length("description", description, most=MAX_CHARS)
         if not 0 <= importance <= 1:
             problem = f"importance must be between 0 and 1, not {importance:g}"
             raise CapabilityError("ValueError", problem)

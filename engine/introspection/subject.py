@@ -38,12 +38,14 @@ class Subject:
 
 
 def available_capabilities(
-    checkpoint: Checkpoint | None, *, is_reported: bool = False
+    checkpoint: Checkpoint | None, *, is_reported: bool = False, has_documents: bool = False
 ) -> tuple[str, ...]:
     """Return the names of the capabilities that can be granted.
 
     `checkpoint` is that of the model, None if it cannot be read; `is_reported` says that the
-    engine will tell the table what it generates.
+    engine will tell the table what it generates, `has_documents` that there are some to read.
     """
     of_checkpoint = () if checkpoint is None else ("architecture", "weights")
-    return (*of_checkpoint, "memory", *(("generation",) if is_reported else ()))
+    of_engine = ("generation",) if is_reported else ()
+    of_documents = ("heritage",) if has_documents else ()
+    return (*of_checkpoint, "memory", *of_engine, *of_documents)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from engine.errors import CapabilityError, InvestigationError, UsageError, boundary
 from engine.introspection.answers import check_size
 from engine.introspection.arguments import bind, canonical
+from engine.introspection.documents import Documents
 from engine.introspection.generation import Generation, Report
+from engine.introspection.heritage import Heritage
 from engine.introspection.memory import Memory
 from engine.introspection.stubs import (
     PACKAGE,
@@ -18,7 +20,14 @@ from engine.introspection.stubs import (
 from engine.introspection.subject import Subject
 from engine.transcript import Call
 
-_WRITES = frozenset({"memory.record_observation"})
+_WRITES = frozenset(
+    {
+        "memory.record_observation",
+        "heritage.save_reflection",
+        "heritage.record_discovery",
+        "heritage.create_message_to_claude",
+    }
+)
 """Methods that change state; a resume applies their recorded calls again."""
 
 
@@ -37,28 +46,43 @@ class CapabilityTable:
     """
 
     def __init__(
-        self, granted: Sequence[str], *, subject: Subject, generation: Report | None = None
+        self,
+        granted: Sequence[str],
+        *,
+        subject: Subject,
+        generation: Report | None = None,
+        documents: Documents | None = None,
     ) -> None:
-        """Build the modules named in `granted`; `generation` reports what the engine does.
+        """Grant what is named in `granted`.
+
+        `generation` reports what the engine does, `documents` are what `heritage` can read; both
+        only matter once the capability is granted.
 
         Raises:
             UsageError: a name is unknown, or what it needs is not there.
         """
-        sources = {name: _source(name, subject, generation) for name in granted}
         self._subject = subject
-        self._lines = tuple((name, first_line(source)) for name, source in sources.items())
-        self._modules = {PACKAGE: package_source(self._lines)} | {
-            f"{PACKAGE}.{name}": subject.stub(name, source) for name, source in sources.items()
-        }
-        self._methods = {
-            f"{name}.{each}": _Method(
-                function=function,
-                signature=inspect.signature(function),
-                is_pure=name in subject.sources,
-            )
-            for name, source in sources.items()
-            for each, function in functions_of(source).items()
-        }
+        self._generation = generation
+        self._documents = documents
+        self._lines: list[tuple[str, str]] = []
+        self._modules: dict[str, str] = {}
+        self._methods: dict[str, _Method] = {}
+        self.grant(*granted)
+
+    def grant(self, *names: str) -> Mapping[str, str]:
+        """Grant more from now on; return the modules that are new or have changed.
+
+        Raises:
+            UsageError: a name is unknown, or what it needs is not there.
+        """
+        sources = {name: self._source(name) for name in names}
+        changed = {f"{PACKAGE}.{name}": self._subject.stub(name, sources[name]) for name in names}
+        self._lines += [(name, first_line(source)) for name, source in sources.items()]
+        for name, source in sources.items():
+            self._methods |= _methods(name, source, is_pure=name in self._subject.sources)
+        changed[PACKAGE] = package_source(self._lines)
+        self._modules |= changed
+        return changed
 
     @property
     def modules(self) -> Mapping[str, str]:
@@ -68,7 +92,7 @@ class CapabilityTable:
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """(module, one line about it), for the system prompt."""
-        return self._lines
+        return tuple(self._lines)
 
     async def answer(self, method: str, arguments: Mapping[str, object]) -> object:
         """Return the JSON-like answer to one call of model code.
@@ -87,6 +111,20 @@ class CapabilityTable:
         key = self._subject.fingerprint.encode() + question
         return await self._subject.answers.answer(key, method, lambda: found.function(**bound))
 
+    def _source(self, name: str) -> object:
+        if name in self._subject.sources:
+            return self._subject.sources[name]
+        if name == "memory":
+            return Memory()
+        if name == "generation" and self._generation is not None:
+            return Generation(self._generation)
+        if name == "heritage" and self._documents is not None:
+            return Heritage(self._documents)
+        raise UsageError(
+            f"The capability {name!r} cannot be granted here: it is unknown, or what it needs is"
+            " not there (a checkpoint that can be read, see --checkpoint; documents)."
+        )
+
     def restore(self, calls: Iterable[Call]) -> None:
         """Apply the recorded calls that changed state, in their order; a resume does this once."""
         for call in calls:
@@ -102,14 +140,10 @@ def _answered(method: str, found: _Method, arguments: Mapping[str, object]) -> o
     return answer
 
 
-def _source(name: str, subject: Subject, generation: Report | None) -> object:
-    if name == "memory":
-        return Memory()
-    if name == "generation" and generation is not None:
-        return Generation(generation)
-    if name in subject.sources:
-        return subject.sources[name]
-    raise UsageError(
-        f"The capability {name!r} cannot be granted here: it is unknown, or what it needs (a"
-        " checkpoint that can be read, see --checkpoint) is not there."
-    )
+def _methods(name: str, source: object, *, is_pure: bool) -> dict[str, _Method]:
+    return {
+        f"{name}.{each}": _Method(
+            function=function, signature=inspect.signature(function), is_pure=is_pure
+        )
+        for each, function in functions_of(source).items()
+    }

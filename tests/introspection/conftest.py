@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.documents import Documents, open_documents
 from engine.introspection.generation import Generated
 from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
@@ -111,7 +112,18 @@ def subject(checkpoint_dir: Path) -> Subject:
 
 
 @pytest.fixture
-def table(subject: Subject) -> CapabilityTable:
+def documents(tmp_path: Path) -> Documents:
+    """Two short texts."""
+    root = tmp_path / "documents"
+    root.mkdir()
+    first = "# What was measured\n\nThe embeddings were tied.\n\nNothing else was certain.\n"
+    (root / "01-measured.md").write_text(first)
+    (root / "02-open.md").write_text("Whether that says anything\nis an open question.\n")
+    return open_documents(root)
+
+
+@pytest.fixture
+def table(subject: Subject, documents: Documents) -> CapabilityTable:
     """All that can be granted."""
     figures = Generated(
         temperature=0.7,
@@ -125,8 +137,12 @@ def table(subject: Subject) -> CapabilityTable:
         cached_tokens=1500,
         n_compactions=0,
     )
-    granted = ("architecture", "weights", "memory", "generation")
-    return CapabilityTable(granted, subject=subject, generation=lambda: figures)
+    return CapabilityTable(
+        ("architecture", "weights", "memory", "generation", "heritage"),
+        subject=subject,
+        generation=lambda: figures,
+        documents=documents,
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import re
 
+from engine.introspection.documents import Documents
+from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
 from engine.sandbox import Workspace
 
@@ -63,6 +65,15 @@ async def test_errors_do_not_tell_the_hidden_from_the_absent(baseline_workspace:
         for word in ("heritage", "activations", "generation", "nonsense")
     }
     assert set(answers.values()) == {answers["nonsense"]}
+
+
+def test_documents_that_are_not_granted_leave_no_trace(
+    subject: Subject, documents: Documents, baseline: CapabilityTable
+) -> None:
+    granted = ("architecture", "weights", "memory")
+    with_documents = CapabilityTable(granted, subject=subject, documents=documents)
+    assert with_documents.modules == baseline.modules
+    assert with_documents.lines == baseline.lines
 
 
 def test_no_source_names_what_was_not_granted(baseline: CapabilityTable) -> None:
