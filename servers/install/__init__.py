@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.errors import NotReadyError, boundary
+from engine.errors import NotReadyError, UsageError, boundary
 from servers.install.builds import VllmBuild
 from servers.install.recipes import RECIPES, make_environment
 from servers.install.workshop import StepError, Workshop
@@ -52,6 +52,31 @@ def directory_of(build: VllmBuild, cache: Path) -> Path:
 def program(directory: Path) -> Path:
     """Return where the `vllm` program of an installation in `directory` is."""
     return directory / "bin" / "vllm"
+
+
+def find_program(
+    build: VllmBuild, cache: Path, *, given: Path | None, search_path: str | None
+) -> Path:
+    """Return the vLLM to start: the one given, else one on the path, else the one installed here.
+
+    Raises:
+        UsageError: the one given is no program.
+        NotReadyError: there is none.
+    """
+    if given is not None:
+        if shutil.which(given) is None:
+            raise UsageError(f"--vllm {given}: there is no such program, or it cannot be executed.")
+        return given.absolute()
+    on_path = shutil.which("vllm", path=search_path)
+    if on_path is not None:
+        return Path(on_path)
+    directory = directory_of(build, cache)
+    if read_stamp(directory) is None:
+        raise NotReadyError(
+            f"vLLM is not installed. Install it with `python -m engine.run install vllm` "
+            f"({_gb(build.disk_bytes)} on disk), or name one with --vllm PATH."
+        )
+    return program(directory)
 
 
 def install(build: VllmBuild, directory: Path, *, tell: Callable[[str], None]) -> Path:

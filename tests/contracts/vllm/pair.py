@@ -34,7 +34,7 @@ class Served:
 def served(starts: Sequence[ServerStart], folder: Path) -> Generator[Served]:
     """Start servers through a launcher in a process of its own; end it by the end of its input."""
     (folder / "starts.json").write_bytes(msgspec.json.encode(starts))
-    command = (sys.executable, "-m", "tests.contracts.vllm.serve", folder / "starts.json", folder)
+    command = (sys.executable, "-m", "tests.servers.launch.program", folder / "starts.json", folder)
     with (folder / "told").open("wb") as told:
         launcher = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told

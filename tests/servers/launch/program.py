@@ -1,4 +1,4 @@
-"""A launcher as a process of its own, to be interrupted, ended and killed: `serve.py FILE FOLDER`.
+"""A launcher as a process of its own, to be interrupted and killed: `program.py FILE FOLDER`.
 
 FILE holds the starts as JSON; logs and records go below FOLDER. Prints what the launcher tells to
 stderr, and the endpoints as one line of JSON to stdout; ends at the end of its input.
@@ -25,7 +25,7 @@ async def main(starts_file: Path, folder: Path) -> None:
         log_dir=folder / "logs",
         state_dir=folder / "state",
         tell=tell,
-        patience=Patience(start_s=300),
+        patience=Patience(start_s=600),
     ) as endpoints:
         sys.stdout.write(msgspec.json.encode(endpoints).decode() + "\n")
         sys.stdout.flush()

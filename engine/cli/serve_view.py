@@ -1,0 +1,80 @@
+"""What `serve` shows while it runs: a line per step, and a live line per server."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from engine.cli.console import say
+from engine.endpoint import Endpoint
+from servers.launch.load import Load, read_load
+from servers.launch.values import Progress
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+_PLAIN_EVERY = 30
+"""Without a terminal, one look in so many is written."""
+
+
+def step_text(step: Progress) -> str:
+    """One step in the life of a server, as a line."""
+    detail = f": {step.detail}" if step.detail else ""
+    return f"{step.model}  {step.state}  {step.elapsed_s:.0f} s{detail}"
+
+
+def load_text(model: str, load: Load | None, before: Load | None) -> str:
+    """One line about how busy a server is."""
+    if load is None:
+        return f"{model}  does not answer"
+    return (
+        f"{model}  {load.n_running} running, {load.n_waiting} waiting, "
+        f"KV cache {load.kv_share:.0%}, {load.tokens_per_s(before):.0f} tokens/s"
+    )
+
+
+class Watch:
+    """Looks at servers now and then, and shows what it sees."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        """Watch these."""
+        self._ports = {one.model: urlsplit(one.url).port or 0 for one in endpoints}
+        self._before: dict[str, Load | None] = {}
+        self._n_looks = 0
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Take over the lower end of the terminal, if there is one."""
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the terminal back."""
+        if self._live is not None:
+            self._live.stop()
+
+    async def look(self) -> None:
+        """Ask every server once, and show the answers."""
+        lines: list[str] = []
+        for model, port in self._ports.items():
+            load = await asyncio.to_thread(read_load, port)
+            lines.append(load_text(model, load, self._before.get(model)))
+            self._before[model] = load
+        text = "\n".join(lines)
+        if self._live is not None:
+            self._live.update(text, refresh=True)
+        elif self._n_looks % _PLAIN_EVERY == 0:
+            say(text)
+        self._n_looks += 1
