@@ -4,41 +4,31 @@ import asyncio
 import signal
 import time
 from collections.abc import (
-    AsyncGenerator,
     Callable,
     Container,
     Coroutine,
-    Iterable,
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from engine.chat import ChatBackend
-from engine.chat.served import open_backend
 from engine.cli.console import say
 from engine.cli.directory import default_directory, new_directory
 from engine.cli.display import Watched, display
-from engine.cli.knowledge import Knowledge, open_knowledge
-from engine.cli.options import minimum_tier
 from engine.cli.progress import Progress
-from engine.cli.record import check_unchanged, manifest_of
+from engine.cli.ready import Ready, made_ready
+from engine.cli.record import check_unchanged
 from engine.cli.report import show
 from engine.cli.study import Study
-from engine.endpoint import Endpoint
 from engine.events import Event, RunEnded, RunStarted
 from engine.fold import histories
 from engine.journal import open_journal, read_events
 from engine.loop import Parts, Record
-from engine.manifest import Manifest, write_manifest
+from engine.manifest import write_manifest
 from engine.report.files import write_files
 from engine.report.run import Run, read_run
 from engine.runner import conduct
-from engine.sandbox import Limits, Sandbox
-from engine.sandbox.host import open_sandbox
-from engine.settings import read_key, read_settings
+from engine.settings import read_settings
 from engine.transcript import Investigation
 
 DONE, FAILED, PARTIAL = 0, 1, 4
@@ -105,18 +95,6 @@ async def _interruptible(work: Coroutine[object, object, Run]) -> Run:
     return await work
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Ready:
-    """Everything that an investigation needs, opened."""
-
-    backends: dict[str, ChatBackend]
-    window: int | None
-    """Context that every arm gets, in tokens: that of the smallest, so that they are alike."""
-    knowledge: Knowledge
-    sandbox: Sandbox
-    manifest: Manifest
-
-
 async def conduct_study(study: Study, out: Path) -> Run:
     """Run a new `study` in the directory `out`; what was recorded is written out in any case.
 
@@ -126,7 +104,7 @@ async def conduct_study(study: Study, out: Path) -> Run:
         RunError: the run could not go on; what was recorded is intact.
     """
     with new_directory(out) as directory:
-        async with _made_ready(study, directory) as ready:
+        async with made_ready(study, directory) as ready:
             write_manifest(directory, ready.manifest)
             return await _record(study, ready, directory, {})
 
@@ -142,14 +120,14 @@ async def continue_study(study: Study, out: Path) -> Run:
     ended = {item.investigation for item in before.measures if not item.is_infrastructure}
     recorded = histories(read_events(out / "events.jsonl"))
     left = {case: events for case, events in recorded.items() if case not in ended}
-    async with _made_ready(study, out) as ready:
+    async with made_ready(study, out) as ready:
         check_unchanged(before.manifest, ready.manifest)
         return await _record(study, ready, out, left, ended)
 
 
 async def _record(
     study: Study,
-    ready: _Ready,
+    ready: Ready,
     directory: Path,
     recorded: Mapping[str, Sequence[Event]],
     ended: Container[str] = (),
@@ -164,51 +142,9 @@ async def _record(
     return result
 
 
-@asynccontextmanager
-async def _made_ready(study: Study, directory: Path) -> AsyncGenerator[_Ready]:
-    limits = Limits()
-    async with AsyncExitStack() as stack:
-        sandbox = await stack.enter_async_context(
-            open_sandbox(limits, minimum=minimum_tier(study.options))
-        )
-        endpoints = await stack.enter_async_context(study.serving.open(directory / "servers"))
-        knowledge = open_knowledge(endpoints, study.phases)
-        backends = {
-            endpoint.model: await stack.enter_async_context(_backend(endpoint))
-            for endpoint in endpoints
-        }
-        manifest = manifest_of(
-            study,
-            directory,
-            endpoints=endpoints,
-            knowledge=knowledge,
-            sandbox=sandbox,
-            limits=limits,
-        )
-        yield _Ready(
-            backends=backends,
-            window=_shared_window(endpoints),
-            knowledge=knowledge,
-            sandbox=sandbox,
-            manifest=manifest,
-        )
-
-
-def _shared_window(endpoints: Iterable[Endpoint]) -> int | None:
-    windows = {item.model: item.max_model_len for item in endpoints if item.max_model_len}
-    if len(set(windows.values())) > 1:
-        named = ", ".join(f"{model} has {window}" for model, window in windows.items())
-        say(f"context windows differ ({named} tokens); every arm gets {min(windows.values())}.")
-    return min(windows.values(), default=None)
-
-
-def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[ChatBackend]:
-    return open_backend(endpoint, key=read_key(endpoint.key_variable))
-
-
 async def _run(
     study: Study,
-    ready: _Ready,
+    ready: Ready,
     journal: Record,
     cases: Sequence[Investigation],
     recorded: Mapping[str, Sequence[Event]],
@@ -220,7 +156,7 @@ async def _run(
         record.append(RunStarted(time=progress.started, investigations=len(cases)))
 
         def parts_for(case: Investigation) -> Parts:
-            return _parts(study, ready, record, case)
+            return ready.parts(study, record, case)
 
         is_interrupted = True
         try:
@@ -228,15 +164,3 @@ async def _run(
             is_interrupted = False
         finally:
             record.append(RunEnded(time=time.time(), is_interrupted=is_interrupted))
-
-
-def _parts(study: Study, ready: _Ready, record: Record, case: Investigation) -> Parts:
-    phase = study.phase(case.phase)
-    return Parts(
-        phase=phase,
-        chat=ready.backends[case.model],
-        sandbox=ready.sandbox,
-        powers=ready.knowledge.powers(case.model, phase),
-        record=record,
-        window=ready.window,
-    )

@@ -1,0 +1,88 @@
+"""Everything that the investigations of a study need, opened and closed together."""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.chat import ChatBackend
+from engine.chat.served import open_backend
+from engine.cli.console import say
+from engine.cli.knowledge import Knowledge, open_knowledge
+from engine.cli.options import minimum_tier
+from engine.cli.record import manifest_of
+from engine.cli.study import Study
+from engine.endpoint import Endpoint
+from engine.loop import Parts, Record
+from engine.manifest import Manifest
+from engine.sandbox import Limits, Sandbox
+from engine.sandbox.host import open_sandbox
+from engine.settings import read_key
+from engine.transcript import Investigation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """Everything that an investigation needs, opened."""
+
+    backends: dict[str, ChatBackend]
+    window: int | None
+    """Context that every arm gets, in tokens: that of the smallest, so that they are alike."""
+    knowledge: Knowledge
+    sandbox: Sandbox
+    manifest: Manifest
+
+    def parts(self, study: Study, record: Record, case: Investigation) -> Parts:
+        """Return what one investigation works with."""
+        phase = study.phase(case.phase)
+        return Parts(
+            phase=phase,
+            chat=self.backends[case.model],
+            sandbox=self.sandbox,
+            powers=self.knowledge.powers(case.model, phase),
+            record=record,
+            window=self.window,
+        )
+
+
+@asynccontextmanager
+async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
+    """Start servers and sandbox, open checkpoints and connections; close all on leaving."""
+    limits = Limits()
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(
+            open_sandbox(limits, minimum=minimum_tier(study.options))
+        )
+        endpoints = await stack.enter_async_context(study.serving.open(directory / "servers"))
+        knowledge = open_knowledge(endpoints, study.phases)
+        backends = {
+            endpoint.model: await stack.enter_async_context(_backend(endpoint))
+            for endpoint in endpoints
+        }
+        manifest = manifest_of(
+            study,
+            directory,
+            endpoints=endpoints,
+            knowledge=knowledge,
+            sandbox=sandbox,
+            limits=limits,
+        )
+        yield Ready(
+            backends=backends,
+            window=_shared_window(endpoints),
+            knowledge=knowledge,
+            sandbox=sandbox,
+            manifest=manifest,
+        )
+
+
+def _shared_window(endpoints: Iterable[Endpoint]) -> int | None:
+    windows = {item.model: item.max_model_len for item in endpoints if item.max_model_len}
+    if len(set(windows.values())) > 1:
+        named = ", ".join(f"{model} has {window}" for model, window in windows.items())
+        say(f"context windows differ ({named} tokens); every arm gets {min(windows.values())}.")
+    return min(windows.values(), default=None)
+
+
+def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[ChatBackend]:
+    return open_backend(endpoint, key=read_key(endpoint.key_variable))
