@@ -34,6 +34,8 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     execution_s: float
     duration_s: float
     stop_reason: str | None
+    revivals: tuple[str, ...]
+    """"exact" or "diverged", once for each time it was taken up again after an interruption."""
     is_infrastructure: bool
     """The end was not the model's doing: the investigation stays out of statistics."""
     detail: str
@@ -64,6 +66,7 @@ def measure(transcript: Transcript) -> Measures:
         execution_s=round(sum(execution.duration_s for execution in executions), 6),
         duration_s=round((transcript.ended or transcript.started) - transcript.started, 6),
         stop_reason=reason,
+        revivals=transcript.revivals,
         is_infrastructure=reason is None or reason.is_infrastructure,
         detail=transcript.detail,
     )
@@ -85,6 +88,10 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     investigations: int
     excluded: int
     """Investigations that infrastructure ended; they are in none of the other figures."""
+    resumed: int
+    """Investigations that were taken up again after an interruption."""
+    diverged: int
+    """Of them, those whose namespace did not come back as it was."""
     turns: int
     code_blocks_executed: int
     execution_errors: int
@@ -105,6 +112,8 @@ def summarise(model: str, measures: Sequence[Measures]) -> ArmSummary:
         model=model,
         investigations=len(measures),
         excluded=len(measures) - len(kept),
+        resumed=sum(bool(item.revivals) for item in kept),
+        diverged=sum("diverged" in item.revivals for item in kept),
         turns=sum(item.turns for item in kept),
         code_blocks_executed=sum(item.code_blocks_executed for item in kept),
         execution_errors=sum(item.execution_errors for item in kept),

@@ -45,6 +45,7 @@ def _figures() -> dict[str, Figure]:
     return {
         "investigations": lambda arm: f"{arm.investigations}",
         "left out (infrastructure)": lambda arm: f"{arm.excluded}",
+        "resumed, of them not exactly": lambda arm: f"{arm.resumed}, {arm.diverged}",
         "turns": lambda arm: _with_mean(arm, arm.turns),
         "code blocks executed": lambda arm: _with_mean(arm, arm.code_blocks_executed),
         "execution errors": _errors,
