@@ -28,7 +28,9 @@ def export(
         name: tensor.detach().to(torch.float16).contiguous()
         for name, tensor in network.state_dict().items()
     }
-    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    weights = folder / "model.safetensors"
+    save_file(tensors, str(weights), metadata={"format": "pt"})
+    weights.chmod(0o644)  # written for its owner alone
     _write(folder / "config.json", shape.config(end_id=end_id, pad_id=pad_id))
     generation = {"eos_token_id": [end_id, pad_id], "pad_token_id": pad_id}
     sampling = {"do_sample": True, "temperature": 0.7, "top_p": 0.9}
