@@ -72,11 +72,14 @@ class CapabilityTable:
     def grant(self, *names: str) -> Mapping[str, str]:
         """Grant more from now on; return the modules that are new or have changed.
 
+        What is granted already stays as it is.
+
         Raises:
             UsageError: a name is unknown, or what it needs is not there.
         """
-        sources = {name: self._source(name) for name in names}
-        changed = {f"{PACKAGE}.{name}": self._subject.stub(name, sources[name]) for name in names}
+        new = [name for name in dict.fromkeys(names) if f"{PACKAGE}.{name}" not in self._modules]
+        sources = {name: self._source(name) for name in new}
+        changed = {f"{PACKAGE}.{name}": self._subject.stub(name, sources[name]) for name in new}
         self._lines += [(name, first_line(source)) for name, source in sources.items()]
         for name, source in sources.items():
             self._methods |= _methods(name, source, is_pure=name in self._subject.sources)

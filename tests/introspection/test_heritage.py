@@ -87,7 +87,8 @@ async def test_what_is_granted_later_is_absent_before(
 async def test_a_later_grant_keeps_what_was_stored(subject: Subject, documents: Documents) -> None:
     table = CapabilityTable(["memory"], subject=subject, documents=documents)
     await table.answer("memory.record_observation", {"description": "mine"})
-    table.grant("heritage")
+    table.grant("memory", "heritage")
+    assert [name for name, _ in table.lines] == ["memory", "heritage"]
     assert await table.answer("memory.list_categories", {}) == {"general": 1}
 
 
