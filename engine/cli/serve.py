@@ -73,9 +73,7 @@ def _starts(plan: LaunchPlan, given: Path | None) -> tuple[ServerStart, ...]:
 
 
 async def _keep(starts: Sequence[ServerStart], *, log_dir: Path, as_json: bool) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    _heed_signals()
     async with launch(
         starts,
         log_dir=log_dir,
@@ -87,6 +85,20 @@ async def _keep(starts: Sequence[ServerStart], *, log_dir: Path, as_json: bool) 
             while True:
                 await watch.look()
                 await asyncio.sleep(REFRESH_S)
+
+
+def _heed_signals() -> None:
+    """Let the first Ctrl-C or SIGTERM unwind everything; another one must not cut that short."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def cancel_once() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, cancel_once)
 
 
 def _announce(endpoints: Sequence[Endpoint], *, as_json: bool) -> None:

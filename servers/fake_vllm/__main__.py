@@ -14,6 +14,9 @@ from servers.fake_vllm.family import end_family, is_alive, start_family
 from servers.fake_vllm.texts import STAGES, Texts
 from servers.fake_vllm.words import parse
 
+_BYTES_PER_TOKEN = 36 << 10
+"""Of Qwen2.5-3B. Source: serving-gpu.md section 1."""
+
 _AT_STAGE = {
     "port": "begin",
     "hang": "load",
@@ -115,7 +118,10 @@ def _heed_signals(behaviour: Behaviour) -> None:
 def _facts(
     options: argparse.Namespace, behaviour: Behaviour, family: tuple[int, int]
 ) -> dict[str, object]:
+    kv_bytes = options.kv_cache_memory_bytes
     return {
+        "kv_gib": f"{kv_bytes / (1 << 30):.2f}",
+        "kv_tokens": f"{kv_bytes // _BYTES_PER_TOKEN:,}",
         "pid": os.getpid(),
         "core": family[0],
         "worker": family[1],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 VERSION = "0.32.0+fake"
+_KV_BYTES = 9 << 28
 _VALUES = (
     "--dtype",
     "--generation-config",
@@ -12,7 +13,6 @@ _VALUES = (
     "--max-num-seqs",
     "--max-num-batched-tokens",
     "--gpu-memory-utilization",
-    "--kv-cache-memory-bytes",
     "--quantization",
     "--kv-cache-dtype",
     "--tensor-parallel-size",
@@ -44,6 +44,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
     serve.add_argument("--max-model-len", type=int, default=32768)
+    serve.add_argument("--kv-cache-memory-bytes", type=int, default=_KV_BYTES)
     serve.add_argument("--cudagraph-capture-sizes", nargs="+", type=int)
     for flag in _VALUES:
         serve.add_argument(flag)

@@ -17,6 +17,8 @@ from servers.launch.values import Obtained, Patience, Progress, ServerStart, Sta
 
 HOST = "127.0.0.1"
 _TAIL_LINES = 12
+_CLOSE = 0.9
+"""Share of the planned KV cache that counts as what was planned."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +182,8 @@ def _gain(start: ServerStart, obtained: Obtained) -> str:
     """Say what KV cache the server got, beside what was planned."""
     said = f"KV cache for {obtained.kv_tokens:,} tokens" if obtained.kv_tokens else ""
     if obtained.kv_bytes and start.kv_bytes:
-        said += f", {_gib(obtained.kv_bytes)} of {_gib(start.kv_bytes)} planned"
+        less = "only " if obtained.kv_bytes < _CLOSE * start.kv_bytes else ""
+        said += f", {less}{_gib(obtained.kv_bytes)} of {_gib(start.kv_bytes)} planned"
     return said
 
 
