@@ -29,6 +29,11 @@ COMMANDS = {
     "resume": ("engine.cli.resume:resume", "Go on with a run that was interrupted or killed."),
     "report": ("engine.cli.report:report", "Show what a run found."),
     "phases": ("engine.cli.phases:phases", "List the experimental conditions."),
+    "presets": ("engine.cli.presets:presets", "List the models that are known by name."),
+    "hardware": ("engine.cli.hardware:hardware", "Show this machine, and the profiles."),
+    "plan": ("engine.cli.plan:plan", "Fit models to a GPU, and say where the memory goes."),
+    "serve": ("engine.cli.serve:serve", "Start the planned servers, and keep them until Ctrl-C."),
+    "install": ("engine.cli.install:install", "Install vLLM in a virtual environment of its own."),
     "doctor": (
         "engine.cli.doctor:doctor",
         "Say what the bare command would do here, and whether it is ready.",
