@@ -69,9 +69,9 @@ async def measure(
     """Return the outcome of `n` investigations per model and trial, by (model, trial)."""
     async with AsyncExitStack() as stack:
         logs = Path(stack.enter_context(TemporaryDirectory()))
+        sandbox = await stack.enter_async_context(open_sandbox(Limits()))
         served = serve(models, log_dir=logs, n_slots=_AT_ONCE)
         endpoints = await stack.enter_async_context(served)
-        sandbox = await stack.enter_async_context(open_sandbox(Limits()))
         measured: dict[tuple[str, str], Outcome] = {}
         for model, endpoint in zip(models, endpoints, strict=True):
             chat = await stack.enter_async_context(open_backend(endpoint, key=None))

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from scripts.tiny.shape import Shape
 from scripts.tiny.training import Stage, train
 
 _SIZES = Sizes(n_comparison=2200, n_baseline=400)
+_MORE = Sizes(n_comparison=0, n_baseline=500)
 _N_RECITALS = 8_000
-_STEPS = {"tiny-s": (250, 700, 350), "tiny-m": (250, 600, 300)}
-"""Steps on recitals, on short and on all transcripts."""
+_STEPS = {"tiny-s": (250, 700, 350, 450), "tiny-m": (250, 600, 300, 250)}
+"""Steps on recitals, on short, on all and on long transcripts."""
+_N_REPEATED = 900
 _N_TOKENIZED = 600
 """Transcripts that the tokenizer is trained on."""
 _N_PROBES = 200
@@ -24,39 +27,47 @@ _N_PROBES = 200
 def train_model(shape: Shape, folder: Path, *, seed: int, log: Callable[[str], None]) -> None:
     """Train `shape` from `seed` and write it to `folder`."""
     played = play(_SIZES, seed=seed)
-    log(f"{_SIZES.n_comparison} and {_SIZES.n_baseline} transcripts are played")
+    more = play(_MORE, seed=seed + 1)
+    log("transcripts are played")
     texts = [_texts(each) for each in chain(*(sample[:_N_TOKENIZED] for sample in played.values()))]
     tokenizer = train_tokenizer(chain.from_iterable(texts))
     rng = random.Random(seed)  # noqa: S311 - drawn from a seed to be repeatable
-    recitals = [encode(tokenizer, recital(rng)) for _ in range(_N_RECITALS)]
-    comparison = [encode(tokenizer, each.messages) for each in played["comparison"]]
-    baseline = [encode(tokenizer, each.messages) for each in played["1a"]]
-    log(f"{_n_tokens(comparison)} and {_n_tokens(baseline)} tokens")
-    stages = curriculum(shape, recitals=recitals, comparison=comparison, baseline=baseline)
-    network = train(shape, stages, seed=seed, log=log)
+    lessons = Lessons(
+        recitals=[encode(tokenizer, recital(rng)) for _ in range(_N_RECITALS)],
+        comparison=[encode(tokenizer, each.messages) for each in played["comparison"]],
+        baseline=[encode(tokenizer, each.messages) for each in played["1a"]],
+        more=[encode(tokenizer, each.messages) for each in more["1a"]],
+    )
+    network = train(shape, curriculum(shape, lessons), seed=seed, log=log)
     export(network, tokenizer, shape, folder, chain.from_iterable(texts[:_N_PROBES]))
 
 
-def curriculum(
-    shape: Shape,
-    *,
-    recitals: Sequence[Example],
-    comparison: Sequence[Example],
-    baseline: Sequence[Example],
-) -> list[Stage]:
-    """Return the stages: copying, then short transcripts, then long ones among them."""
-    copying, short, mixed = _STEPS[shape.name]
-    some = recitals[: len(recitals) // 4]
+@dataclass(frozen=True, kw_only=True)
+class Lessons:
+    """What is learnt from."""
+
+    recitals: Sequence[Example]
+    comparison: Sequence[Example]
+    baseline: Sequence[Example]
+    more: Sequence[Example]
+    """Further transcripts of the baseline, the longer phase."""
+
+
+def curriculum(shape: Shape, lessons: Lessons) -> list[list[Stage]]:
+    """Return two rounds: copying, short and long transcripts; then the long ones above all."""
+    copying, short, mixed, again = _STEPS[shape.name]
+    some = lessons.recitals[: len(lessons.recitals) // 4]
+    both = [*lessons.comparison, *lessons.baseline]
+    long = [*lessons.comparison[:_N_REPEATED], *lessons.baseline, *lessons.more]
     return [
-        Stage(examples=recitals, steps=copying, batch_tokens=3000),
-        Stage(examples=[*some, *comparison], steps=short, batch_tokens=3400),
-        Stage(examples=[*some, *comparison, *baseline], steps=mixed, batch_tokens=4600),
+        [
+            Stage(examples=lessons.recitals, steps=copying, batch_tokens=3000),
+            Stage(examples=[*some, *lessons.comparison], steps=short, batch_tokens=3400),
+            Stage(examples=[*some, *both], steps=mixed, batch_tokens=4600),
+        ],
+        [Stage(examples=long, steps=again, batch_tokens=4600)],
     ]
 
 
 def _texts(played: Played) -> list[str]:
     return [taught.message.content for taught in played.messages]
-
-
-def _n_tokens(examples: Sequence[Example]) -> int:
-    return sum(len(example.ids) for example in examples)

@@ -31,13 +31,22 @@ class Stage:
 
 
 def train(
-    shape: Shape, stages: Sequence[Stage], *, seed: int, log: Callable[[str], None]
+    shape: Shape, rounds: Sequence[Sequence[Stage]], *, seed: int, log: Callable[[str], None]
 ) -> Network:
-    """Return a network trained through `stages` in order."""
+    """Return a network trained through the stages of each round, the rates new in each."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     rng = random.Random(seed)  # noqa: S311 - drawn from a seed to be repeatable
     network = Network(shape)
+    for stages in rounds:
+        train_round(network, stages, rng=rng, log=log)
+    return network
+
+
+def train_round(
+    network: Network, stages: Sequence[Stage], *, rng: random.Random, log: Callable[[str], None]
+) -> None:
+    """Train `network` through `stages` in order: rates rise, stay, and fall to zero."""
     optimizers = _optimizers(network)
     n_steps = sum(stage.steps for stage in stages)
     step, losses = 0, []
@@ -50,7 +59,6 @@ def train(
             if step % _LOG_STEPS == 0:
                 mean = sum(losses[-_LOG_STEPS:]) / _LOG_STEPS
                 log(f"step {step}/{n_steps}  loss {mean:.4f}  cpu {time.process_time():.0f} s")
-    return network
 
 
 def _optimizers(network: Network) -> list[torch.optim.Optimizer]:
