@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """AGI_QUANTIZATION: "4bit", "8bit" or "fp16" when no flag says it."""
     cache_dir: Path = Path()
     """Where server installations and measured starts are kept: XDG_CACHE_HOME/phaselab."""
+    hub_cache: Path = Path()
+    """Where model weights fetched from the hub lie: HF_HUB_CACHE, or HF_HOME/hub."""
     has_colour: bool = True
     """False when NO_COLOR is set."""
 
@@ -30,7 +32,9 @@ def read_settings() -> Settings:
     """Return the settings of this process's environment."""
     environment = os.environ
     cache_home = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    hub_home = environment.get("HF_HOME") or Path(cache_home) / "huggingface"
     return Settings(
+        hub_cache=Path(environment.get("HF_HUB_CACHE") or Path(hub_home) / "hub"),
         model_name=environment.get("AGI_MODEL_NAME") or None,
         quantization=environment.get("AGI_QUANTIZATION") or None,
         cache_dir=Path(cache_home) / "phaselab",

@@ -2,7 +2,7 @@
 
 from engine.cli.conduct import carry_out
 from engine.cli.options import Options
-from engine.cli.serving import choose
+from engine.cli.serving.choice import choose
 from engine.cli.study import Study
 from engine.errors import UsageError
 from phases.load import get_phases

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from engine.sandbox import Tier
+from servers.model import Precision
 
 Display = Literal["auto", "rich", "plain", "log", "none"]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -25,6 +26,12 @@ class Options:
     checkpoint: Annotated[tuple[str, ...], Repeatable] = ()
     """NAME=DIR: directory with the config.json and safetensors of the weights that the endpoint
     NAME serves. Repeatable."""
+    hardware: str | None = None
+    """Profile of the machine to serve on (`hardware` lists them) in place of what is found."""
+    quantization: Precision | None = None
+    """Precision of models that are started. Default: AGI_QUANTIZATION, or the best that fits."""
+    vllm: Path | None = None
+    """vLLM program to start models with, in place of the one that is found."""
     out: Path | None = None
     """Run directory; must be absent or empty. Default: runs/<time>-<phase>."""
     replicates: Count = 1

@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.cli.conduct import continue_study, see_through
 from engine.cli.console import say
 from engine.cli.options import Display, Options
-from engine.cli.serving import choose
+from engine.cli.serving.choice import choose
 from engine.cli.study import Study
 from engine.manifest import Arm, Manifest, read_manifest
 

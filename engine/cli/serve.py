@@ -47,7 +47,7 @@ def serve(
     """
     del config  # the application reads it before it reads the flags
     plan = planned(ask(wanted or Wanted()))
-    starts = _starts(plan, vllm)
+    starts = starts_for(plan, vllm)
     log_dir = logs or read_settings().cache_dir / "logs"
     try:
         asyncio.run(_keep(starts, log_dir=log_dir, as_json=as_json))
@@ -55,7 +55,13 @@ def serve(
         say("stopped: every server has ended.")
 
 
-def _starts(plan: LaunchPlan, given: Path | None) -> tuple[ServerStart, ...]:
+def starts_for(plan: LaunchPlan, given: Path | None) -> tuple[ServerStart, ...]:
+    """Return how the servers of `plan` are started, with the program `given` or the one found.
+
+    Raises:
+        UsageError: the plan has a server that is not vLLM's, or `given` is no program.
+        NotReadyError: vLLM is not installed.
+    """
     elsewhere = [server.model for server in plan.servers if server.runtime != "vllm"]
     if elsewhere:
         raise UsageError(

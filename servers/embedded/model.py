@@ -13,7 +13,7 @@ from engine.errors import NotReadyError
 from servers.embedded.files import DamagedFileError, check_gguf, check_json, check_safetensors
 
 _MODELS = Path(__file__).parent / "models"
-_TINY_KEYS = ("tiny-s", "tiny-m")
+TINY_KEYS = ("tiny-s", "tiny-m")
 _CHECKS = {
     "config.json": check_json,
     "tokenizer.json": check_json,
@@ -47,7 +47,7 @@ def tiny_models() -> tuple[EmbeddedModel, ...]:
     Raises:
         NotReadyError: a file is missing or damaged.
     """
-    return tuple(load_model(key, _MODELS / key) for key in _TINY_KEYS)
+    return tuple(load_model(key, _MODELS / key) for key in TINY_KEYS)
 
 
 def load_model(key: str, directory: Path) -> EmbeddedModel:

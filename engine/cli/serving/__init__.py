@@ -1,0 +1,41 @@
+"""Where the models of a study answer: endpoints given, or servers that are started for it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from engine.endpoint import Endpoint
+from engine.errors import UsageError
+
+Opened = AbstractAsyncContextManager[tuple[Endpoint, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """A way to get endpoints; nothing is started until `open` is entered."""
+
+    kind: str
+    """"endpoint", "embedded" or "vllm"."""
+    reason: str
+    """Why this way was chosen, for the person at the terminal."""
+    models: tuple[str, ...]
+    open: Callable[[Path], Opened]
+    """log directory -> endpoints of `models`, in their order."""
+
+
+def pick(name: str, known: Sequence[str], flag: str) -> str:
+    """Return `name` if it is one of `known`.
+
+    Raises:
+        UsageError: it is not; near matches and remedies are named.
+    """
+    if name in known:
+        return name
+    near = get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UsageError(
+        f"{flag} {name!r}: not served here.{hint} There are: {', '.join(known)}. "
+        "Another model needs --endpoint NAME=URL, or a GPU and vLLM (see `plan`)."
+    )
