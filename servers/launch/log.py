@@ -4,6 +4,7 @@ Source of the texts: the logs and the source of vLLM 0.32 and 0.33.
 """
 
 import re
+from os import SEEK_END
 from pathlib import Path
 
 from servers.launch.values import Obtained, State
@@ -33,7 +34,9 @@ _FACTS: tuple[tuple[str, re.Pattern[str], float], ...] = (
 )
 
 _NOISE = re.compile(r'Route: /|"(GET|POST) /\S* HTTP|UserWarning|warnings\.warn|^\s*$|^\s+\^+\s*$')
-_ERROR = re.compile(r"\b[A-Z]\w*(Error|Exception): \S.*")
+_ERROR = re.compile(
+    r"^(?!.*(?:INFO|WARNING|DEBUG) ).*?(\b[A-Z]\w*(?:Error|Exception): \S.*)", re.MULTILINE
+)
 
 
 class ServerLog:
@@ -54,6 +57,8 @@ class ServerLog:
         """Read on; return whether there was anything new."""
         try:
             with self._path.open("rb") as file:
+                if file.seek(0, SEEK_END) < self._offset:
+                    self._offset = 0  # the old log was put aside
                 file.seek(self._offset)
                 new = file.read(_CHUNK_BYTES)
         except FileNotFoundError:
@@ -80,7 +85,7 @@ class ServerLog:
 
     def errors(self, n_lines: int = 3) -> str:
         """Return the first exceptions that the log names: causes stand before consequences."""
-        found = dict.fromkeys(match[0] for match in _ERROR.finditer(self._text))
+        found = dict.fromkeys(match[1] for match in _ERROR.finditer(self._text))
         return "\n".join(line[:400] for line in list(found)[:n_lines])
 
     def tail(self, n_lines: int = 12) -> str:

@@ -16,6 +16,8 @@ import psutil
 from engine.errors import NotReadyError, boundary
 
 _KEEPER = Path(__file__).with_name("keeper.py")
+_FULL_BYTES = 16 << 20
+"""Size of a log that is put aside before the next start."""
 _HURRY_S = 2.0
 """Time a server has to end once the launcher is gone."""
 _KEEPER_S = 4.0
@@ -110,4 +112,6 @@ def free_port(host: str = "127.0.0.1") -> int:
 def _open_log(path: Path) -> BinaryIO:
     with boundary(NotReadyError, f"the log of a server cannot be written ({path})"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > _FULL_BYTES:
+            path.replace(path.with_suffix(".old.log"))
         return path.open("ab")

@@ -6,7 +6,6 @@ and serves the model: process ids and ports come back, and a killed launcher lea
 
 import contextlib
 import hashlib
-import re
 from pathlib import Path
 
 import msgspec
@@ -75,8 +74,7 @@ def record_path(directory: Path, asked: ServerStart) -> Path:
     """Return the file for servers started in this way, wherever they listen."""
     argv = without_flag(asked.argv, "--port", has_value=True)
     digest = hashlib.sha256("\0".join(argv).encode()).hexdigest()[:12]
-    name = re.sub(r"[^\w.-]", "_", asked.model)
-    return directory / f"{name}-{digest}.json"
+    return directory / f"{asked.file_name}-{digest}.json"
 
 
 def _is_alive(record: Record) -> bool:

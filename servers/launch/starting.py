@@ -72,7 +72,7 @@ class Starter:
                 start = changed
 
     async def _attempt(self, start: ServerStart, port: int) -> Running:
-        path = self._log_dir / f"{start.model}.log"
+        path = self._log_path(start)
         log, began = ServerLog(path), monotonic()
         argv = with_flag(with_flag(start.argv, "--host", HOST), "--port", str(port))
         process = await ServerProcess.start(
@@ -145,8 +145,11 @@ class Starter:
     def _say(self, model: str, state: State, elapsed_s: float, detail: str = "") -> None:
         self._tell(Progress(model=model, state=state, elapsed_s=elapsed_s, detail=detail))
 
+    def _log_path(self, start: ServerStart) -> Path:
+        return self._log_dir / f"{start.file_name}.log"
+
     def _explain(self, start: ServerStart, error: StartFailedError, found: Diagnosis | None) -> str:
-        path = self._log_dir / f"{start.model}.log"
+        path = self._log_path(start)
         tail = indent(error.log.tail(_TAIL_LINES), "  ")
         if found is None:
             what = f"the server of {start.model} {error}."

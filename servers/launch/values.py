@@ -1,5 +1,6 @@
 """What the launcher is given and what it tells, as values."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -39,6 +40,11 @@ class ServerStart(msgspec.Struct, frozen=True, kw_only=True):
     """Planned KV cache on one card, to compare with what was obtained."""
     gpu: str = "cpu"
     """Name of the card, under which measured starts are remembered."""
+
+    @property
+    def file_name(self) -> str:
+        """The model's name as a file may be called."""
+        return re.sub(r"[^\w.-]", "_", self.model)
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

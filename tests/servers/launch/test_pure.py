@@ -93,6 +93,15 @@ def test_a_log_is_read_from_where_this_start_begins(tmp_path: Path) -> None:
     assert log.errors() == ""
 
 
+def test_a_log_that_was_put_aside_is_read_from_the_new_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("of earlier starts\n" * 10)
+    log = ServerLog(path)
+    path.write_text("Starting to load model x...\n")
+    assert log.read()
+    assert log.state() == "load"
+
+
 def test_the_noise_of_a_log_is_not_shown(tmp_path: Path) -> None:
     text = 'INFO: Route: /v1/models\nINFO: "GET /health HTTP/1.1" 200\nRuntimeError: no\n\n'
     assert make_log(tmp_path / "log", text).tail() == "RuntimeError: no"
