@@ -190,7 +190,9 @@ def _check_key(endpoint: Endpoint, key: str | None) -> None:
 
 async def _bound(response: httpx2.Response) -> None:
     assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _Bounded(response.stream)
+    stated = response.headers.get("content-length", "")
+    if not stated.isdigit() or int(stated) > _MOST_ANSWER_BYTES:
+        response.stream = _Bounded(response.stream)
 
 
 class _Bounded(httpx2.AsyncByteStream):
