@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from engine.settings import read_settings
+from servers.embedded.model import tiny_models
 from servers.install import directory_of, install
 from servers.install.builds import BUILDS
-from tests.contracts.vllm.checkpoints import Shape
 from tests.contracts.vllm.pair import Served, make_start, served
 
 
@@ -26,11 +26,10 @@ def vllm_program() -> Path:
 
 @pytest.fixture(scope="session")
 def vllm_pair(vllm_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
-    """Two servers, `a` and `b`, of different size."""
-    folder = tmp_path_factory.mktemp("vllm_pair")
-    starts = (
-        make_start(vllm_program, folder, "a", Shape(hidden=128)),
-        make_start(vllm_program, folder, "b", Shape(hidden=256, n_layers=3, seed=1)),
+    """Two servers, `a` and `b`, of the two models that ship with the project."""
+    starts = tuple(
+        make_start(vllm_program, name, model)
+        for name, model in zip("ab", tiny_models(), strict=True)
     )
-    with served(starts, folder) as pair:
+    with served(starts, tmp_path_factory.mktemp("vllm_pair")) as pair:
         yield pair

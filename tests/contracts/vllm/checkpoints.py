@@ -1,93 +1,24 @@
-"""Tiny Qwen2-shaped checkpoints with random weights: plain, GPTQ and AWQ, packed by hand.
-
-The head dimension is 32: vLLM's CPU build computes no smaller one. One token per byte.
-"""
+"""The smaller model that ships, with its linear weights quantised by hand: GPTQ and AWQ, 4 bits."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 Array = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-Method = Literal["plain", "gptq", "awq"]
+Method = Literal["gptq", "awq"]
 
-HEAD_DIM = 32
-VOCAB = 320
-WINDOW_TOKENS = 16384
 GROUP = 32
 _NIBBLES = 8
 _AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
-_TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-_SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-
-
-class Shape(NamedTuple):
-    """What sets one checkpoint apart."""
-
-    hidden: int = 128
-    n_layers: int = 2
-    method: Method = "plain"
-    seed: int = 0
-
-    @property
-    def intermediate(self) -> int:
-        return 2 * self.hidden
-
-    @property
-    def n_heads(self) -> int:
-        return self.hidden // HEAD_DIM
-
-    @property
-    def n_kv_heads(self) -> int:
-        return self.n_heads // 2
-
-
-def write_checkpoint(folder: Path, shape: Shape) -> Path:
-    """Write config, tokenizer and weights; return the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / "config.json", _config(shape))
-    _write_json(folder / "tokenizer.json", _tokenizer())
-    _write_json(folder / "tokenizer_config.json", _tokenizer_config())
-    (folder / "chat_template.jinja").write_text(_TEMPLATE)
-    save_file(dict(_tensors(shape)), folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value))
-
-
-def _config(shape: Shape) -> dict[str, object]:
-    config: dict[str, object] = {
-        "architectures": ["Qwen2ForCausalLM"],
-        "model_type": "qwen2",
-        "hidden_size": shape.hidden,
-        "num_hidden_layers": shape.n_layers,
-        "intermediate_size": shape.intermediate,
-        "num_attention_heads": shape.n_heads,
-        "num_key_value_heads": shape.n_kv_heads,
-        "vocab_size": VOCAB,
-        "max_position_embeddings": WINDOW_TOKENS,
-        "rms_norm_eps": 1e-6,
-        "rope_theta": 10000.0,
-        "tie_word_embeddings": True,
-        "hidden_act": "silu",
-        "torch_dtype": "float32" if shape.method == "plain" else "float16",
-        "eos_token_id": 256 + _SPECIAL.index("<|im_end|>"),
-    }
-    quantization = _QUANTIZATION.get(shape.method)
-    return config if quantization is None else config | {"quantization_config": quantization}
-
-
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _QUANTIZATION: dict[Method, dict[str, object]] = {
     "gptq": {
         "quant_method": "gptq",
@@ -107,40 +38,28 @@ _QUANTIZATION: dict[Method, dict[str, object]] = {
 }
 
 
-def _tensors(shape: Shape) -> Iterator[tuple[str, Array]]:
-    random = np.random.default_rng(shape.seed)
-    float_type = np.float32 if shape.method == "plain" else np.float16
-
-    def draw(*sizes: int) -> Floats:
-        return (random.standard_normal(sizes) * 0.05).astype(np.float32)
-
-    yield "model.embed_tokens.weight", draw(VOCAB, shape.hidden).astype(float_type)
-    yield "model.norm.weight", np.ones(shape.hidden, float_type)
-    for layer in range(shape.n_layers):
-        prefix = f"model.layers.{layer}."
-        for name, n_out, n_in in _linears(shape):
-            for part, tensor in _PACKED[shape.method](draw(n_out, n_in)).items():
-                yield f"{prefix}{name}.{part}", tensor
-            if name.endswith(("q_proj", "k_proj", "v_proj")):
-                yield f"{prefix}{name}.bias", draw(n_out).astype(float_type)
-        for norm in ("input_layernorm", "post_attention_layernorm"):
-            yield f"{prefix}{norm}.weight", np.ones(shape.hidden, float_type)
+def write_quantized(folder: Path, source: Path, method: Method) -> Path:
+    """Write the checkpoint in `source` into `folder`, quantised; return the folder."""
+    folder.mkdir(parents=True)
+    for name in _TOKENIZER_FILES:
+        shutil.copy(source / name, folder / name)
+    config = json.loads((source / "config.json").read_text())
+    config["quantization_config"] = _QUANTIZATION[method]
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = dict(_quantized(load_file(source / "model.safetensors"), _PACKED[method]))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
-def _linears(shape: Shape) -> Iterator[tuple[str, int, int]]:
-    hidden, intermediate = shape.hidden, shape.intermediate
-    keys = shape.n_kv_heads * HEAD_DIM
-    yield "self_attn.q_proj", hidden, hidden
-    yield "self_attn.k_proj", keys, hidden
-    yield "self_attn.v_proj", keys, hidden
-    yield "self_attn.o_proj", hidden, hidden
-    yield "mlp.gate_proj", intermediate, hidden
-    yield "mlp.up_proj", intermediate, hidden
-    yield "mlp.down_proj", hidden, intermediate
-
-
-def _plain(weight: Floats) -> dict[str, Array]:
-    return {"weight": weight}
+def _quantized(
+    tensors: dict[str, Array], pack: Callable[[Floats], dict[str, Array]]
+) -> Iterator[tuple[str, Array]]:
+    for name, tensor in tensors.items():
+        if name.endswith("_proj.weight"):
+            for part, packed in pack(tensor.astype(np.float32)).items():
+                yield f"{name.removesuffix('.weight')}.{part}", packed
+        else:
+            yield name, tensor.astype(np.float16)
 
 
 def _gptq(weight: Floats) -> dict[str, Array]:
@@ -173,11 +92,7 @@ def _awq(weight: Floats) -> dict[str, Array]:
     }
 
 
-_PACKED: dict[Method, Callable[[Floats], dict[str, Array]]] = {
-    "plain": _plain,
-    "gptq": _gptq,
-    "awq": _awq,
-}
+_PACKED: dict[Method, Callable[[Floats], dict[str, Array]]] = {"gptq": _gptq, "awq": _awq}
 
 
 def _grouped(weight: Floats) -> Floats:
@@ -192,45 +107,3 @@ def _pack(levels: Integers, order: tuple[int, ...] = tuple(range(_NIBBLES))) -> 
     for place, source in enumerate(order):
         packed |= parts[:, :, source] << (4 * place)
     return packed.astype(np.uint32).view(np.int32)
-
-
-def _tokenizer() -> dict[str, object]:
-    added = [
-        {
-            "id": 256 + place,
-            "content": text,
-            "special": True,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-        }
-        for place, text in enumerate(_SPECIAL)
-    ]
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
-    return {
-        "version": "1.0",
-        "added_tokens": added,
-        "pre_tokenizer": level | {"use_regex": True},
-        "decoder": level | {"use_regex": True},
-        "model": {"type": "BPE", "vocab": _byte_letters(), "merges": []},
-    }
-
-
-def _byte_letters() -> dict[str, int]:
-    """Every byte as the printable letter that byte-level tokenizers write for it."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    letters = {byte: chr(byte) for byte in printable}
-    letters |= {byte: chr(256 + place) for place, byte in enumerate(others)}
-    return {letters[byte]: place for place, byte in enumerate(printable + others)}
-
-
-def _tokenizer_config() -> dict[str, object]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": "<|im_end|>",
-        "pad_token": "<|endoftext|>",
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": WINDOW_TOKENS,
-    }

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from engine.endpoint import Endpoint
+from servers.embedded.model import EmbeddedModel, tiny_models
 from servers.launch.values import ServerStart
-from tests.contracts.vllm.checkpoints import WINDOW_TOKENS, Method, Shape, write_checkpoint
+from tests.contracts.vllm.checkpoints import Method, write_quantized
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,25 +47,31 @@ def served(starts: Sequence[ServerStart], folder: Path) -> Generator[Served]:
         yield Served(launcher, msgspec.json.decode(line, type=tuple[Endpoint, ...]), folder)
 
 
-def make_start(program: Path, folder: Path, model: str, shape: Shape) -> ServerStart:
-    """Make a start of the real program on a checkpoint of this shape."""
-    checkpoint = write_checkpoint(folder / model, shape)
+def make_start(
+    program: Path, name: str, model: EmbeddedModel, *, dtype: str = "float32"
+) -> ServerStart:
+    """Make a start of the real program on this model."""
+    window = str(model.window_tokens)
     return ServerStart(
-        model=model,
-        argv=(str(program), "serve", str(checkpoint), *_flags(model, shape.method)),
+        model=name,
+        argv=(
+            *(str(program), "serve", str(model.directory), "--served-model-name", name),
+            *("--dtype", dtype, "--enforce-eager", "--no-enable-chunked-prefill"),
+            *("--max-model-len", window, "--max-num-batched-tokens", window),
+            *("--max-num-seqs", "32", "--generation-config", "vllm"),
+        ),
         environment=cpu_environment(),
-        checkpoint=str(checkpoint),
-        max_model_len=WINDOW_TOKENS,
+        checkpoint=str(model.directory),
+        max_model_len=model.window_tokens,
     )
 
 
-def _flags(model: str, method: Method) -> tuple[str, ...]:
-    return (
-        *("--served-model-name", model, "--enforce-eager", "--no-enable-chunked-prefill"),
-        *("--dtype", "float32" if method == "plain" else "bfloat16"),
-        *("--max-model-len", str(WINDOW_TOKENS), "--max-num-batched-tokens", str(WINDOW_TOKENS)),
-        *("--max-num-seqs", "32", "--generation-config", "vllm"),
-    )
+def make_quantized_start(program: Path, folder: Path, method: Method) -> ServerStart:
+    """Make a start on the smaller model that ships, quantised by this method."""
+    model = tiny_models()[0]
+    checkpoint = write_quantized(folder / method, model.directory, method)
+    quantized = msgspec.structs.replace(model, directory=checkpoint)
+    return make_start(program, method, quantized, dtype="bfloat16")
 
 
 def cpu_environment() -> dict[str, str]:

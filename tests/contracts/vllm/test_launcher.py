@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from engine.endpoint import Endpoint
-from tests.contracts.vllm.checkpoints import Shape
-from tests.contracts.vllm.pair import Served, make_start, served
+from servers.embedded.model import tiny_models
+from tests.contracts.vllm.pair import Served, make_quantized_start, make_start, served
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -64,8 +64,8 @@ def test_quantized_servers_answer_together_survive_a_kill_and_leave_nothing(
 ) -> None:
     """One story, for each start of a real server takes half a minute."""
     starts = (
-        make_start(vllm_program, tmp_path, "gptq", Shape(method="gptq")),
-        make_start(vllm_program, tmp_path, "awq", Shape(method="awq", seed=1)),
+        make_quantized_start(vllm_program, tmp_path, "gptq"),
+        make_quantized_start(vllm_program, tmp_path, "awq"),
     )
     with served(starts, tmp_path) as pair:
         with ThreadPoolExecutor() as pool:
@@ -90,7 +90,7 @@ def test_quantized_servers_answer_together_survive_a_kill_and_leave_nothing(
 def test_sigterm_ends_launcher_and_servers_within_ten_seconds(
     vllm_program: Path, tmp_path: Path
 ) -> None:
-    with served((make_start(vllm_program, tmp_path, "a", Shape()),), tmp_path) as one:
+    with served((make_start(vllm_program, "a", tiny_models()[0]),), tmp_path) as one:
         left = processes_of(psutil.Process(one.launcher.pid))
         one.launcher.terminate()
         one.launcher.wait(timeout=10)
