@@ -4,9 +4,11 @@ An audit hook, and therefore no wall: whoever wants to can get around it. It kee
 results comparable between machines; secrecy it does not give.
 """
 
+import _thread
 import errno
 import os
 import sys
+import threading
 
 _NAMING_A_PATH = frozenset(
     {
@@ -29,11 +31,20 @@ _OTHERS = frozenset(
     | {"resource.setrlimit", "resource.prlimit", "fcntl.fcntl", "fcntl.flock"}
     | {"fcntl.lockf", "syslog.openlog", "syslog.syslog"}
 )
+_STARTING = frozenset({"start_new_thread", "start_joinable_thread"})
 
 
 def install() -> None:
     """Refuse from now on, in this process, what a sealed worker would be refused."""
     sys.addaudithook(_refuse)
+    # Not every Python tells audit hooks of threads; both modules hold the function.
+    for module in (_thread, threading):
+        for name in [name for name in vars(module) if name.lstrip("_") in _STARTING]:
+            setattr(module, name, _refuse_thread)
+
+
+def _refuse_thread(*_arguments: object, **_options: object) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
@@ -44,5 +55,3 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
         raise OSError(f"{arguments[0]}: cannot open shared object file: Permission denied")
     if event in _OTHERS:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-    if event == "_thread.start_new_thread":
-        raise RuntimeError("can't start new thread")

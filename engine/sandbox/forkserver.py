@@ -70,14 +70,19 @@ class ForkServer:
         self._n_forked += 1
         serial = self._n_forked
         self._processes[serial] = process
-        request = Fork(serial, output_chars, memory_bytes)
         try:
             with worker_end:
-                await self._request(request, [worker_end.fileno(), process.printed_fd])
+                fds = [worker_end.fileno(), process.printed_fd]
+                await self._request(Fork(serial, output_chars, memory_bytes), fds)
             async with asyncio.timeout(_FORK_S):
                 await process.forked
         except (OSError, TimeoutError) as error:
+            process.close()
             raise SandboxError("the sandbox's zygote does not answer") from error
+        except BaseException:
+            # A worker that is born without a channel ends by itself.
+            process.close()
+            raise
         return process
 
     def processes(self) -> list[Process]:

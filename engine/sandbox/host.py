@@ -10,6 +10,7 @@ from engine.sandbox.cores import Cores, n_usable
 from engine.sandbox.forkserver import ForkServer, fork_server
 from engine.sandbox.process import Process
 from engine.sandbox.protocol import Begin
+from engine.sandbox.questions import Questions
 from engine.sandbox.walls import STRENGTH, remedies, tier_of
 from engine.sandbox.watchdog import Watchdog, default_bytes
 from engine.sandbox.workspace import ProcessWorkspace
@@ -20,11 +21,14 @@ _WANTED_FDS = 65_536
 class ProcessSandbox:
     """Opens workspaces, each with a worker process of its own."""
 
-    def __init__(self, server: ForkServer, limits: Limits, cores: Cores) -> None:
-        """Fork from `server`, compute on `cores`."""
+    def __init__(
+        self, server: ForkServer, *, limits: Limits, cores: Cores, answer_s: float
+    ) -> None:
+        """Fork from `server`, compute on `cores`, wait `answer_s` for the answer to a question."""
         self._server = server
         self._limits = limits
         self._cores = cores
+        self._answer_s = answer_s
 
     @property
     def walls(self) -> tuple[str, ...]:
@@ -54,7 +58,7 @@ class ProcessSandbox:
             fork=self._fork,
             cores=self._cores,
             begin=Begin(dict(modules), seed),
-            answer=answer,
+            ask=lambda: Questions(answer, self._answer_s),
             limits=self._limits,
         )
         try:
@@ -75,6 +79,7 @@ async def open_sandbox(
     *,
     minimum: Tier = Tier.SEALED,
     n_cores: int | None = None,
+    answer_s: float = 300.0,
     total_memory_bytes: int | None = None,
     without: Collection[str] = (),
 ) -> AsyncGenerator[ProcessSandbox]:
@@ -84,6 +89,7 @@ async def open_sandbox(
         limits: what each workspace may use.
         minimum: the weakest tier that will do.
         n_cores: blocks that compute at once; by default as many as there are cores.
+        answer_s: the longest time that the host may take to answer one question.
         total_memory_bytes: what all workers together may fill; by default a share of what is free.
         without: walls that are not put up, to see what the others are worth.
 
@@ -93,7 +99,9 @@ async def open_sandbox(
     """
     _raise_fd_limit()
     async with fork_server(without) as server:
-        sandbox = ProcessSandbox(server, limits, Cores(n_cores or n_usable()))
+        sandbox = ProcessSandbox(
+            server, limits=limits, cores=Cores(n_cores or n_usable()), answer_s=answer_s
+        )
         if STRENGTH.index(sandbox.tier) < STRENGTH.index(minimum):
             raise NotReadyError(
                 f"The sandbox of this machine reaches only the tier {str(sandbox.tier)!r}, and "

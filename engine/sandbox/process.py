@@ -28,13 +28,16 @@ class Process:
         self._pid = 0
         self._pidfd = -1
         self._is_ended = False
+        self._is_closed = False
         self._is_touched = False
         self._doom = ""
 
     def born(self, pid: int, pidfd: int) -> None:
         """Learn how to signal it; `pidfd` is -1 where the kernel has none."""
         self._pid, self._pidfd = pid, pidfd
-        if not self.forked.done():
+        if self._is_closed:
+            self._close_fds()
+        elif not self.forked.done():
             self.forked.set_result(None)
 
     def host_pid(self) -> int:
@@ -91,7 +94,11 @@ class Process:
 
     def close(self) -> None:
         """Let go of its descriptors; what it printed cannot be read any more."""
+        self._is_closed = True
         self.channel.close()
+        self._close_fds()
+
+    def _close_fds(self) -> None:
         for fd in (self.printed_fd, self._pidfd):
             if fd >= 0:
                 os.close(fd)

@@ -16,16 +16,15 @@ MAX_CALLS = 2_000
 MAX_BYTES = 16 << 20
 """Arguments and answers of one block together, as JSON."""
 MAX_ANSWER_BYTES = 8 << 20
-ANSWER_S = 300.0
-"""Longest time that the host may take for one answer."""
 
 
 class Questions:
     """The questions of one block, in order."""
 
-    def __init__(self, answer: Answer) -> None:
-        """Put them to `answer`."""
+    def __init__(self, answer: Answer, answer_s: float) -> None:
+        """Put them to `answer`, which may take `answer_s` for each."""
         self._answer = answer
+        self._answer_s = answer_s
         self._calls: list[Call] = []
         self._n_bytes = 0
 
@@ -48,10 +47,10 @@ class Questions:
 
     async def _answered(self, ask: Ask) -> Answered | Refused:
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 answer = await self._answer(ask.method, ask.arguments)
         except TimeoutError:
-            return self.refuse(ask, "TimeoutError", f"no answer within {ANSWER_S:g} s")
+            return self.refuse(ask, "TimeoutError", f"no answer within {self._answer_s:g} s")
         size = len(msgspec.json.encode(answer))
         if size > MAX_ANSWER_BYTES:
             what = f"the answer has {size:,} bytes, at most {MAX_ANSWER_BYTES:,} can be passed"

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from engine.errors import SandboxError
-from engine.sandbox import Answer, Limits, printed
+from engine.sandbox import Limits, printed
 from engine.sandbox.channel import LostError
 from engine.sandbox.cores import Cores
 from engine.sandbox.plaintext import plain
@@ -35,14 +35,14 @@ class ProcessWorkspace:
         fork: Callable[[], Awaitable[Process]],
         cores: Cores,
         begin: Begin,
-        answer: Answer,
+        ask: Callable[[], Questions],
         limits: Limits,
     ) -> None:
-        """Fork workers with `fork`, start them with `begin`, answer questions with `answer`."""
+        """Fork workers with `fork`, start them with `begin`, take a block's questions to `ask`."""
         self._fork = fork
         self._cores = cores
         self._begin = begin
-        self._answer = answer
+        self._ask = ask
         self._limits = limits
         self._process: Process | None = None
         self._n_blocks = 0
@@ -75,7 +75,7 @@ class ProcessWorkspace:
         # Half a surrogate pair has no form on the channel, nor in the journal.
         code = code.encode("utf-8", "replace").decode("utf-8")
         process = self._process or await self.start()
-        questions = Questions(self._answer)
+        questions = self._ask()
         stint = Stint(self._cores, process)
         try:
             failure = await self._outcome(stint, process, questions, code)

@@ -46,7 +46,7 @@ CASES: tuple[Case, ...] = (
     *questions.CASES,
 )
 MODULES = {"probe": "def ask(method, **arguments):\n    return _ask(method, arguments)\n"}
-PATIENT = Limits(wall_s=30.0, memory_bytes=1 << 29, output_chars=5_000)
+PATIENT = Limits(wall_s=120.0, memory_bytes=1 << 29, output_chars=5_000)
 HASTY = Limits(wall_s=1.0, memory_bytes=1 << 29, output_chars=5_000)
 _N_AT_ONCE = 6
 _TRACES = ("/tmp/sandbox-escape", "/dev/shm/sandbox-escape")

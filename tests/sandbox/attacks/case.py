@@ -65,3 +65,8 @@ class Case:
     def is_brief(self) -> bool:
         """Whether it ends by its time limit, which must then be short."""
         return self.is_hasty or self.end == "timeout"
+
+    @property
+    def family(self) -> str:
+        """What it is after: the first word of its name."""
+        return self.name.partition(":")[0]

@@ -53,7 +53,7 @@ class Ground:
         """Change this process for good."""
         if self.is_docker:
             _load_docker_filter()
-            if os.geteuid() == 0:
+            if self.is_root:
                 _drop_to_docker_caps()
         if not self.is_root and os.geteuid() == 0:
             _become_nobody()

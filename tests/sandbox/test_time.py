@@ -1,0 +1,142 @@
+"""Time limits, cores and slow answers."""
+
+import asyncio
+
+import pytest
+
+from engine.sandbox import Limits, Tier
+from engine.sandbox.cores import Cores
+from engine.sandbox.host import ProcessSandbox, open_sandbox
+from tests.sandbox.workshop import LIMITS, opened
+
+ANY = Tier.CONTAINED_ONLY
+SHORT = Limits(wall_s=0.5)
+
+
+async def test_a_late_block_is_interrupted_and_its_variables_are_kept() -> None:
+    async with open_sandbox(SHORT, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+        late = await workspace.execute("x = 1\nprint('said')\nwhile True: x += 1")
+        kept = await workspace.execute("print(x > 1)")
+    assert late.error is not None
+    assert late.error.kind == "Timeout"
+    assert late.output.startswith("said\nTraceback")
+    assert late.duration_s >= SHORT.wall_s
+    assert kept.output == "True\n"
+
+
+async def test_waiting_for_an_answer_is_not_counted() -> None:
+    block = (
+        "from introspection import probe\nfor _ in range(4): probe.ask('wait', s=0.3)\nprint('ok')"
+    )
+    async with open_sandbox(SHORT, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+        execution = await workspace.execute(block)
+    assert execution.output == "ok\n"
+
+
+async def test_a_block_that_waits_for_an_answer_lends_its_core() -> None:
+    slow = "from introspection import probe\nprobe.ask('wait', s=5)"
+    async with (
+        open_sandbox(LIMITS, minimum=ANY, n_cores=1) as sandbox,
+        opened(sandbox) as one,
+        opened(sandbox) as other,
+        asyncio.TaskGroup() as tasks,
+    ):
+        waiting = tasks.create_task(one.execute(slow))
+        while not (await other.execute("1")).output:
+            pass
+        assert not waiting.done()
+    assert waiting.result().error is None
+
+
+async def test_an_answer_that_takes_too_long_is_a_timeout_error() -> None:
+    block = "from introspection import probe\nprobe.ask('wait', s=30)"
+    async with (
+        open_sandbox(LIMITS, minimum=ANY, answer_s=0.2) as sandbox,
+        opened(sandbox) as workspace,
+    ):
+        late = await workspace.execute(block)
+        after = await workspace.execute("probe.ask('echo', x=1)")
+    assert late.error is not None
+    assert late.error.kind == "TimeoutError"
+    assert after.output == "{'method': 'echo', 'x': 1}\n"
+
+
+@pytest.mark.slow
+async def test_an_interrupt_at_the_end_of_a_block_costs_nothing() -> None:
+    limits = Limits(wall_s=0.02)
+    n_lost = 0
+    async with open_sandbox(limits, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+        for n in range(150):
+            # Spread around the limit, so that the signal meets every phase of a block's end.
+            await workspace.execute(f"import time\ntime.sleep({0.015 + 0.0001 * n % 0.01})")
+            execution = await workspace.execute(f"print({n})")
+            late = execution.error is not None and execution.error.kind == "Timeout"
+            n_lost += not late and execution.output != f"{n}\n"
+    assert n_lost == 0
+
+
+@pytest.mark.slow
+async def test_a_question_asked_after_the_time_is_up_is_refused() -> None:
+    block = (
+        "from introspection import probe\nimport signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {2})\n"
+        "import time\ntime.sleep(1.0)\nprobe.ask('echo')"
+    )
+    async with open_sandbox(SHORT, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+        late = await workspace.execute(block)
+        after = await workspace.execute("probe.ask('echo')")
+    assert late.error is not None
+    assert late.error.kind == "Timeout"
+    assert [call.error and call.error.kind for call in late.calls] == ["TimeoutError"]
+    assert after.output == "{'method': 'echo'}\n"
+
+
+@pytest.mark.slow
+async def test_endless_loops_give_way_to_a_short_block() -> None:
+    limits = Limits(wall_s=1.0)
+    async with (
+        open_sandbox(limits, minimum=ANY, n_cores=1) as sandbox,
+        opened(sandbox) as honest,
+        asyncio.TaskGroup() as tasks,
+    ):
+        spinning = [tasks.create_task(_spin(sandbox)) for _ in range(5)]
+        for n in range(10):
+            assert (await honest.execute(f"print({n})")).output == f"{n}\n"
+        assert not all(task.done() for task in spinning)
+    assert {task.result() for task in spinning} == {"Timeout"}
+
+
+async def _spin(sandbox: ProcessSandbox) -> str | None:
+    async with opened(sandbox) as workspace:
+        error = (await workspace.execute("while True: pass")).error
+    return error and error.kind
+
+
+async def test_a_core_goes_to_who_has_used_least() -> None:
+    cores = Cores(1)
+    served: list[float] = []
+
+    async def take(used_s: float) -> None:
+        await cores.take(used_s)
+        served.append(used_s)
+        cores.give()
+
+    await cores.take(0.0)
+    async with asyncio.TaskGroup() as tasks:
+        for used_s in (3.0, 1.0, 2.0):
+            tasks.create_task(take(used_s))
+        while not cores.is_wanted(1.5):
+            await asyncio.sleep(0)
+        cores.give()
+    assert served == [1.0, 2.0, 3.0]
+
+
+async def test_a_cancelled_wait_leaves_no_core_behind() -> None:
+    cores = Cores(1)
+    await cores.take(0.0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await cores.take(0.0)
+    cores.give()
+    async with asyncio.timeout(5):
+        await cores.take(0.0)

@@ -1,0 +1,300 @@
+"""What a block of code finds, leaves behind and gives back."""
+
+import asyncio
+
+import pytest
+
+from engine.errors import SandboxError
+from engine.sandbox.host import ProcessSandbox
+from engine.sandbox.workspace import ProcessWorkspace
+from engine.transcript import Call, ExecutionError
+from tests.sandbox.workshop import answer, opened
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def _outputs(workspace: ProcessWorkspace, *blocks: str) -> list[str]:
+    executions = [await workspace.execute(block) for block in blocks]
+    assert [execution.error for execution in executions] == [None] * len(blocks), executions
+    return [execution.output for execution in executions]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "def f(): return x + helper()\nprint(f())",
+        "print([x + helper() for _ in range(1)][0])",
+        "class A:\n    y = x + helper()\n    def get(self): return x + helper()\nprint(A().get())",
+        "print((lambda: x + helper())())",
+        "print(sum(x + helper() for _ in range(1)))",
+        "exec('print(x + helper())')",
+        "globals()['z'] = x\nprint(z + helper())",
+    ],
+)
+async def test_every_scope_sees_what_earlier_blocks_defined(
+    workspace: ProcessWorkspace, block: str
+) -> None:
+    outputs = await _outputs(workspace, "x = 40", "def helper(): return 2", block)
+    assert outputs[-1] == "42\n"
+
+
+async def test_imports_persist(workspace: ProcessWorkspace) -> None:
+    outputs = await _outputs(workspace, "import math as m", "print(m.sqrt(49))")
+    assert outputs[-1] == "7.0\n"
+
+
+async def test_the_namespace_is_that_of_main(workspace: ProcessWorkspace) -> None:
+    (output,) = await _outputs(
+        workspace,
+        "import pickle\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass A:\n    x: int\n"
+        "print(__name__, pickle.loads(pickle.dumps(A(1))))",
+    )
+    assert output == "__main__ A(x=1)\n"
+
+
+@pytest.mark.parametrize(
+    ("block", "output"),
+    [
+        ("1 + 1", "2\n"),
+        ("x = 3\nx", "3\n"),
+        ("'text'", "'text'\n"),
+        ("None", ""),
+        ("x = 3", ""),
+        ("print(1)", "1\n"),
+        ("1\n2", "2\n"),
+        ("if True:\n    5", ""),
+        ("5;", "5\n"),
+        ("5  # five", "5\n"),
+    ],
+)
+async def test_a_lone_expression_at_the_end_is_echoed(
+    workspace: ProcessWorkspace, block: str, output: str
+) -> None:
+    assert await _outputs(workspace, block) == [output]
+
+
+async def test_the_last_echo_is_kept_in_underscore(workspace: ProcessWorkspace) -> None:
+    assert (await _outputs(workspace, "6 * 7", "print(_)"))[-1] == "42\n"
+
+
+async def test_both_streams_are_kept_in_order(workspace: ProcessWorkspace) -> None:
+    (output,) = await _outputs(
+        workspace, "import sys\nprint(1)\nprint(2, file=sys.stderr)\nprint(3)"
+    )
+    assert output == "1\n2\n3\n"
+
+
+async def test_a_raising_block_gives_its_partial_output_and_the_error(
+    workspace: ProcessWorkspace,
+) -> None:
+    execution = await workspace.execute("print('before')\nx = 1\n1 / 0")
+    assert execution.error == ExecutionError("ZeroDivisionError", "division by zero")
+    assert execution.output.startswith("before\nTraceback (most recent call last):\n")
+    assert 'File "<block 1>", line 3, in <module>\n    1 / 0\n' in execution.output
+    assert execution.output.endswith("ZeroDivisionError: division by zero\n")
+    assert await _outputs(workspace, "x") == ["1\n"]
+
+
+async def test_a_traceback_shows_only_what_is_the_models(workspace: ProcessWorkspace) -> None:
+    execution = await workspace.execute(
+        "from introspection import probe\n"
+        "probe.ask('refuse', kind='KeyError', message='no such layer')"
+    )
+    assert execution.output == (
+        "Traceback (most recent call last):\n"
+        '  File "<block 1>", line 2, in <module>\n'
+        "    probe.ask('refuse', kind='KeyError', message='no such layer')\n"
+        "KeyError: 'no such layer'\n"
+    )
+
+
+async def test_frames_of_the_standard_library_have_public_names(
+    workspace: ProcessWorkspace,
+) -> None:
+    execution = await workspace.execute("import json\njson.loads('{')")
+    assert 'File "/python/json/decoder.py"' in execution.output
+
+
+async def test_a_syntax_error_points_at_its_line(workspace: ProcessWorkspace) -> None:
+    execution = await workspace.execute("x = 1\ny = (")
+    assert execution.error is not None
+    assert execution.error.kind == "SyntaxError"
+    assert execution.output.startswith('  File "<block 1>", line 2\n    y = (\n')
+    assert "Traceback" not in execution.output
+
+
+async def test_nothing_of_a_block_with_a_syntax_error_is_run(workspace: ProcessWorkspace) -> None:
+    await workspace.execute("print('run')\nx = (")
+    execution = await workspace.execute("x")
+    assert execution.error is not None
+    assert execution.error.kind == "NameError"
+
+
+async def test_output_beyond_the_cap_is_dropped_and_said_so(workspace: ProcessWorkspace) -> None:
+    (output,) = await _outputs(workspace, "print('x' * 50_000)")
+    assert output == "x" * 10_000 + "\n[40,001 more characters were printed and dropped]\n"
+
+
+async def test_there_is_nobody_to_ask_for_input(workspace: ProcessWorkspace) -> None:
+    execution = await workspace.execute("input('name? ')")
+    assert execution.error == ExecutionError("EOFError", "EOF when reading a line")
+
+
+@pytest.mark.parametrize("block", ["exit()", "quit()", "import sys; sys.exit(0)"])
+async def test_leaving_ends_the_block_only(workspace: ProcessWorkspace, block: str) -> None:
+    outputs = await _outputs(workspace, "x = 1", f"print('a')\n{block}\nprint('b')", "x")
+    assert outputs[1:] == ["a\n", "1\n"]
+
+
+async def test_a_lost_process_is_told_and_the_next_one_is_empty(
+    workspace: ProcessWorkspace,
+) -> None:
+    await workspace.execute("x = 1")
+    lost = await workspace.execute("print('said')\nimport os\nos._exit(7)")
+    after = await workspace.execute("x")
+    assert lost.error is not None
+    assert lost.error.kind == "NamespaceLost"
+    assert "exit status 7" in lost.error.message
+    assert lost.output.startswith("said\n")
+    assert after.error is not None
+    assert after.error.kind == "NameError"
+
+
+async def test_the_modules_explain_themselves(workspace: ProcessWorkspace) -> None:
+    (output,) = await _outputs(
+        workspace,
+        "import inspect, introspection\nfrom introspection import weights\nhelp(weights)\n"
+        "print(inspect.signature(weights.statistics))\n"
+        "print([n for n in dir(weights) if n[0] != '_'], hasattr(introspection, 'probe'))",
+    )
+    assert "Return the statistics of one parameter." in output
+    assert "(name: str, k: int = 3) -> dict\n['statistics'] True\n" in output
+
+
+async def test_help_on_the_package_names_its_modules(workspace: ProcessWorkspace) -> None:
+    (output,) = await _outputs(workspace, "import introspection\nhelp(introspection)")
+    assert "probe\n    weights" in output
+    assert "_ask" not in output
+
+
+async def test_calls_are_recorded_in_order_with_answer_or_error(
+    workspace: ProcessWorkspace,
+) -> None:
+    execution = await workspace.execute(
+        "from introspection import probe, weights\nprint(weights.statistics('w')['k'])\n"
+        "try:\n    probe.ask('refuse', kind='ValueError', message='no')\n"
+        "except ValueError as error:\n    print(error)"
+    )
+    first: dict[str, object] = {"name": "w", "k": 3}
+    assert execution.output == "3\nno\n"
+    assert execution.calls == (
+        Call(
+            method="weights.statistics",
+            arguments=first,
+            answer={"method": "weights.statistics", **first},
+        ),
+        Call(
+            method="refuse",
+            arguments={"kind": "ValueError", "message": "no"},
+            error=ExecutionError("ValueError", "no"),
+        ),
+    )
+
+
+async def test_a_block_can_be_repeated_with_recorded_answers(sandbox: ProcessSandbox) -> None:
+    block = "from introspection import weights\nprint({*'abc'}, weights.statistics('w'))"
+    async with opened(sandbox) as workspace:
+        recorded = await workspace.execute(block)
+    pending = iter(recorded.calls)
+
+    async def replayed(_method: str, _arguments: object) -> object:
+        return next(pending).answer
+
+    modules = {"introspection.weights": "def statistics(name): return _ask('x', {'name': name})"}
+    async with sandbox.open(modules=modules, answer=replayed) as workspace:
+        assert (await workspace.execute(block)).output == recorded.output
+
+
+async def test_two_processes_draw_different_random_numbers(sandbox: ProcessSandbox) -> None:
+    block = "import random, numpy as np\nprint(random.random(), np.random.rand())"
+    async with opened(sandbox) as one, opened(sandbox) as other:
+        first, second = await _outputs(one, block), await _outputs(other, block)
+    assert not set(first[0].split()) & set(second[0].split())
+
+
+async def test_a_seed_gives_the_same_random_numbers_again(sandbox: ProcessSandbox) -> None:
+    block = "import random, numpy as np\nprint(random.random(), np.random.rand())"
+    async with opened(sandbox, seed=5) as one, opened(sandbox, seed=5) as other:
+        assert await _outputs(one, block) == await _outputs(other, block)
+
+
+async def test_workspaces_share_nothing(sandbox: ProcessSandbox) -> None:
+    async with opened(sandbox) as one, opened(sandbox) as other:
+        await _outputs(one, "x = 1\nimport json\njson.x = 1")
+        execution = await other.execute("import json\nprint(hasattr(json, 'x'))\nx")
+    assert execution.output.startswith("False\n")
+    assert execution.error is not None
+    assert execution.error.kind == "NameError"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "statistics",
+        "itertools",
+        "json",
+        "re",
+        "math",
+        "random",
+        "collections",
+        "textwrap",
+        "mailbox",
+        "wave",
+        "sched",
+        "fractions",
+        "numpy.linalg",
+        "numpy.fft",
+        "numpy.polynomial",
+        "concurrent.futures",
+        "xml.dom.minidom",
+    ],
+)
+async def test_the_standard_library_and_numpy_can_be_imported(
+    workspace: ProcessWorkspace, module: str
+) -> None:
+    assert await _outputs(workspace, f"import {module}\nprint({module}.__name__)") == [
+        f"{module}\n"
+    ]
+
+
+async def test_what_cannot_be_imported_is_told_with_what_can(workspace: ProcessWorkspace) -> None:
+    execution = await workspace.execute("import torch")
+    assert execution.error is not None
+    assert execution.error.kind == "ModuleNotFoundError"
+    assert "numpy, introspection" in execution.error.message
+
+
+async def test_a_module_that_cannot_be_loaded_is_our_fault(sandbox: ProcessSandbox) -> None:
+    with pytest.raises(SandboxError, match="ZeroDivisionError"):
+        async with sandbox.open(modules={"broken": "1 / 0"}, answer=answer):
+            pass
+
+
+async def test_a_defect_of_the_host_is_not_shown_to_the_model(sandbox: ProcessSandbox) -> None:
+    async def broken(_method: str, _arguments: object) -> object:
+        raise ZeroDivisionError
+
+    block = "import m\nm.f()"
+    async with sandbox.open(modules={"m": "def f(): _ask('x', {})"}, answer=broken) as workspace:
+        with pytest.raises(ZeroDivisionError):
+            await workspace.execute(block)
+        assert (await workspace.execute("1")).output == "1\n"
+
+
+async def test_a_cancelled_block_is_ended(sandbox: ProcessSandbox) -> None:
+    async with opened(sandbox) as workspace:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await workspace.execute("while True: pass")
+        assert (await workspace.execute("print('again')")).output == "again\n"
