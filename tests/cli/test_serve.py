@@ -12,8 +12,8 @@ from servers.embedded.model import tiny_models
 from tests.cli.program import ROOT, WITHIN_S, Outcome, outcome, program, run
 from tests.servers.launch.starts import alive_in
 
-N_PROCESSES = 8
-"""Two servers: each a keeper, an API process, an engine and a worker."""
+N_PROCESSES = 9
+"""The program itself, and two servers: each a keeper, an API process, an engine and a worker."""
 
 
 @pytest.fixture(autouse=True)
