@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -13,14 +12,6 @@ from tests.chat.asking import KEY, Asking, asking, make_endpoint, make_request
 from tests.faults.asks import always, mixed
 from tests.faults.faults import Fault
 from tests.faults.server import serving
-
-DEADLINE_S = 30.0
-
-
-@pytest.fixture(autouse=True)
-async def deadline() -> AsyncGenerator[None]:
-    async with asyncio.timeout(DEADLINE_S):
-        yield
 
 
 async def _ask_many(case: Asking, n_requests: int) -> int:
