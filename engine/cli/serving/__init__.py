@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from engine.cli.options import Options
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
 
@@ -39,3 +40,17 @@ def pick(name: str, known: Sequence[str], flag: str) -> str:
         f"{flag} {name!r}: not served here.{hint} There are: {', '.join(known)}. "
         "Another model needs --endpoint NAME=URL, or a GPU and vLLM (see `plan`)."
     )
+
+
+def checkpoints_of(options: Options, models: Sequence[str]) -> dict[str, str]:
+    """Return the directories that `--checkpoint` names, by model.
+
+    Raises:
+        UsageError: one is malformed, or names a model that is not served.
+    """
+    pairs = [text.partition("=") for text in options.checkpoint]
+    for name, _, folder in pairs:
+        if not name or not folder:
+            raise UsageError(f"--checkpoint {name!r}: expected NAME=DIR, e.g. a=/models/a.")
+        pick(name, models, "--checkpoint")
+    return {name: folder for name, _, folder in pairs}

@@ -20,16 +20,18 @@ def choose(options: Options, wanted: Sequence[str]) -> Serving:
         UsageError: an endpoint or a model name is wrong; the remedy is named.
         NotReadyError: the models do not fit this machine, or what serves them is not there.
     """
-    if options.endpoint or options.checkpoint:
+    if options.endpoint:
         return given(options, wanted)
     if wanted and set(wanted) <= set(TINY_KEYS):
-        return embedded(wanted, why="they ship with the project")
+        return embedded(options, wanted, why="they ship with the project")
     try:
         hardware = find_hardware(options.hardware)
         if not hardware.gpus and options.vllm is None:
-            return embedded(wanted, why="no --endpoint is given and there is no NVIDIA GPU")
+            return embedded(
+                options, wanted, why="no --endpoint is given and there is no NVIDIA GPU"
+            )
         return launched(options, wanted, hardware)
     except NotReadyError as error:
         if wanted or options.hardware or options.vllm:
             raise
-        return embedded((), why=f"there is a GPU, but it cannot be used yet: {error}")
+        return embedded(options, (), why=f"there is a GPU, but it cannot be used yet: {error}")

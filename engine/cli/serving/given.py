@@ -8,9 +8,8 @@ import msgspec
 
 from engine.chat.discovery import resolve
 from engine.cli.options import Options
-from engine.cli.serving import Serving, pick
+from engine.cli.serving import Serving, checkpoints_of, pick
 from engine.endpoint import Endpoint, check_distinct, parse_endpoint
-from engine.errors import UsageError
 from engine.settings import read_key
 
 
@@ -35,25 +34,12 @@ def given(options: Options, wanted: Sequence[str]) -> Serving:
 
 
 def _endpoints(options: Options) -> dict[str, Endpoint]:
-    if not options.endpoint:
-        raise UsageError("--checkpoint names the weights of an --endpoint; there is no --endpoint.")
     parsed = [parse_endpoint(text) for text in options.endpoint]
     check_distinct(parsed)
-    checkpoints = _checkpoints(options)
-    names = tuple(endpoint.model for endpoint in parsed)
-    for name in checkpoints:
-        pick(name, names, "--checkpoint")
+    checkpoints = checkpoints_of(options, [endpoint.model for endpoint in parsed])
     return {
         endpoint.model: msgspec.structs.replace(
             endpoint, checkpoint=checkpoints.get(endpoint.model)
         )
         for endpoint in parsed
     }
-
-
-def _checkpoints(options: Options) -> dict[str, str]:
-    pairs = [text.partition("=") for text in options.checkpoint]
-    for name, _, folder in pairs:
-        if not name or not folder:
-            raise UsageError(f"--checkpoint {name!r}: expected NAME=DIR, e.g. a=/models/a.")
-    return {name: folder for name, _, folder in pairs}

@@ -8,10 +8,10 @@ import msgspec
 
 from engine.cli.console import say
 from engine.cli.options import Options
-from engine.cli.planning import Wanted, ask, planned
+from engine.cli.planning import Wanted, ask, find_models, planned
 from engine.cli.serve import starts_for
 from engine.cli.serve_view import step_text
-from engine.cli.serving import Serving
+from engine.cli.serving import Serving, checkpoints_of
 from engine.endpoint import Endpoint
 from engine.settings import Settings, read_settings
 from servers.fit import LaunchPlan
@@ -36,6 +36,9 @@ def launched(options: Options, wanted: Sequence[str], hardware: HardwareProfile)
         )
     )
     starts = starts_for(plan, options.vllm)
+    names = ",".join(wanted) or None
+    models = tuple(preset.key for preset in find_models(names, read_settings()))
+    checkpoints = checkpoints_of(options, models)
     state_dir = read_settings().cache_dir
 
     @asynccontextmanager
@@ -46,23 +49,25 @@ def launched(options: Options, wanted: Sequence[str], hardware: HardwareProfile)
             state_dir=state_dir,
             tell=lambda step: say(step_text(step)),
         ) as endpoints:
+            found = {endpoint.model: endpoint for endpoint in endpoints}
             repos = {server.model: server.repo for server in plan.servers}
-            yield tuple(with_weights(each, repos[each.model]) for each in endpoints)
+            yield tuple(
+                with_weights(found[model], repos[model], checkpoints.get(model)) for model in models
+            )
 
     return Serving(
         kind="vllm",
         reason=f"starting vLLM on {hardware.title}: {_what(plan)}.",
-        models=tuple(start.model for start in starts),
+        models=models,
         open=opened,
     )
 
 
-def with_weights(endpoint: Endpoint, repo: str) -> Endpoint:
-    """Return `endpoint` with the directory that holds the weights which its server fetched."""
-    if endpoint.checkpoint:
-        return endpoint
-    folder = snapshot(read_settings(), repo)
-    return msgspec.structs.replace(endpoint, checkpoint=str(folder) if folder else None)
+def with_weights(endpoint: Endpoint, repo: str, named: str | None) -> Endpoint:
+    """Return `endpoint` with the directory of its weights: named, its own, or what it fetched."""
+    fetched = snapshot(read_settings(), repo)
+    folder = named or endpoint.checkpoint or (str(fetched) if fetched else None)
+    return msgspec.structs.replace(endpoint, checkpoint=folder)
 
 
 def snapshot(settings: Settings, repo: str) -> Path | None:
