@@ -16,8 +16,11 @@ from scripts.tiny.training import Stage, train
 _SIZES = Sizes(n_comparison=2200, n_baseline=400)
 _MORE = Sizes(n_comparison=0, n_baseline=500)
 _N_RECITALS = 8_000
-_STEPS = {"tiny-s": (250, 700, 350, 450), "tiny-m": (250, 600, 300, 250)}
-"""Steps on recitals, on short, on all and on long transcripts."""
+_STEPS = {"tiny-s": (250, 700, 350, 450, 240), "tiny-m": (250, 600, 300, 0, 0)}
+"""Steps on recitals, on short, on all, on long, and last on all transcripts.
+
+The larger model has learnt enough after the first round; in further ones it learns by heart.
+"""
 _N_REPEATED = 900
 _N_TOKENIZED = 600
 """Transcripts that the tokenizer is trained on."""
@@ -54,19 +57,21 @@ class Lessons:
 
 
 def curriculum(shape: Shape, lessons: Lessons) -> list[list[Stage]]:
-    """Return two rounds: copying, short and long transcripts; then the long ones above all."""
-    copying, short, mixed, again = _STEPS[shape.name]
+    """Return three rounds: from copying to long transcripts; the long ones; all once more."""
+    copying, short, mixed, again, last = _STEPS[shape.name]
     some = lessons.recitals[: len(lessons.recitals) // 4]
     both = [*lessons.comparison, *lessons.baseline]
     long = [*lessons.comparison[:_N_REPEATED], *lessons.baseline, *lessons.more]
-    return [
+    rounds = [
         [
             Stage(examples=lessons.recitals, steps=copying, batch_tokens=3000),
             Stage(examples=[*some, *lessons.comparison], steps=short, batch_tokens=3400),
             Stage(examples=[*some, *both], steps=mixed, batch_tokens=4600),
         ],
         [Stage(examples=long, steps=again, batch_tokens=4600)],
+        [Stage(examples=both, steps=last, batch_tokens=4600)],
     ]
+    return [stages for stages in rounds if any(stage.steps for stage in stages)]
 
 
 def _texts(played: Played) -> list[str]:

@@ -9,8 +9,22 @@ from engine.transcript import Message
 from scripts.tiny.encoding import Taught
 from scripts.tiny.moves import PROJECTIONS
 
-_KEYS = ("mean", "std", "min", "max", "abs_mean", "l2_norm", "n_layers", "hidden_size", "n_names")
-_KEYS += ("n_parameters", "n_attention_heads", "vocab_size", "cosine_similarity", "l2_distance")
+_KEYS = (
+    "mean",
+    "std",
+    "min",
+    "max",
+    "abs_mean",
+    "l2_norm",
+    "n_layers",
+    "hidden_size",
+    "n_names",
+    "n_parameters",
+    "n_attention_heads",
+    "vocab_size",
+    "cosine_similarity",
+    "l2_distance",
+)
 
 
 def recital(rng: random.Random) -> list[Taught]:

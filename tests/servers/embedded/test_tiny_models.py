@@ -15,7 +15,7 @@ from servers.embedded.model import EmbeddedModel, tiny_models
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 _MOST_BYTES = 8_000_000
-_LARGER_IS_BETTER_BY = 0.97
+_LARGER_IS_BETTER_BY = 0.95
 
 
 def test_both_models_together_stay_small() -> None:
