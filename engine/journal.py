@@ -20,6 +20,8 @@ import msgspec
 from engine.errors import JournalError, UsageError
 from engine.events import AnyEvent, Event
 
+_GATHER_S = 0.05
+"""Longest time that an event waits for others before it is written."""
 _DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
@@ -31,7 +33,9 @@ class Journal:
         self._fd = fd
         self._loop = asyncio.get_running_loop()
         self._encoder = msgspec.json.Encoder()
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[bytes] | None] = SimpleQueue()
+        self._gathered: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._n_appended = 0
         self._n_durable = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -48,7 +52,9 @@ class Journal:
         if self._error:
             raise self._error
         self._n_appended += 1
-        self._queue.put(self._encoder.encode(event) + b"\n")
+        self._gathered.append(self._encoder.encode(event) + b"\n")
+        if self._timer is None:
+            self._timer = self._loop.call_later(_GATHER_S, self._hand_over)
 
     async def commit(self) -> None:
         """Return once every event appended so far is on the disk.
@@ -59,6 +65,7 @@ class Journal:
         if self._error:
             raise self._error
         if self._n_durable < self._n_appended:
+            self._hand_over()
             durable: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append((self._n_appended, durable))
             await durable
@@ -69,10 +76,20 @@ class Journal:
         Raises:
             JournalError: it could not be written.
         """
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         if self._error:
             raise self._error
+
+    def _hand_over(self) -> None:
+        """Give what was gathered to the thread."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     def _write_groups(self) -> None:
         n_written, is_open = 0, True
@@ -151,14 +168,14 @@ def write_durably(fd: int, data: bytes) -> None:
     os.fsync(fd)
 
 
-def _gather(queue: SimpleQueue[bytes | None]) -> tuple[list[bytes], bool]:
-    """Wait for one line, take all that are there; False when the end was among them."""
-    line = queue.get()
+def _gather(queue: SimpleQueue[list[bytes] | None]) -> tuple[list[bytes], bool]:
+    """Wait for lines, take all that are there; False when the end was among them."""
+    lines = queue.get()
     group: list[bytes] = []
-    while line is not None:
-        group.append(line)
+    while lines is not None:
+        group += lines
         try:
-            line = queue.get_nowait()
+            lines = queue.get_nowait()
         except Empty:
             return group, True
     return group, False

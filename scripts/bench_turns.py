@@ -14,7 +14,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from engine.phase import Phase
 from engine.runner import conduct, plan
 from engine.sandbox import Answer, Limits
 from engine.sandbox.host import open_sandbox
-from engine.transcript import Investigation, StopReason
+from engine.transcript import Call, Investigation, StopReason
 from phases.load import get_phase
 
 _MAX_TURNS = 100
@@ -53,6 +53,9 @@ class _Named:
     @property
     def answer(self) -> Answer:
         return _refuse
+
+    def restore(self, calls: Iterable[Call]) -> None:
+        """Apply recorded calls: there are none."""
 
 
 async def _refuse(method: str, _arguments: Mapping[str, object]) -> object:

@@ -1,6 +1,7 @@
 """A study carried out: servers, checkpoints, sandbox, journal and display joined, then run."""
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import (
@@ -142,6 +143,17 @@ async def _record(
     return result
 
 
+def _spare_collections() -> None:
+    """Leave what lives as long as the run out of garbage collections, and make these rarer.
+
+    Worth 2 to 20 % of a request's CPU where a thousand are in flight: each holds a few hundred
+    objects that live for seconds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 async def _run(
     study: Study,
     ready: Ready,
@@ -159,6 +171,7 @@ async def _run(
             return ready.parts(study, record, case)
 
         is_interrupted = True
+        _spare_collections()
         try:
             await conduct(cases, parts_for, concurrency=study.concurrency, histories=recorded)
             is_interrupted = False
