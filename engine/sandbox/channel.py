@@ -88,12 +88,20 @@ class Channel:
         """
         data = pack(frame)
         try:
-            async with asyncio.timeout(_READING_S):
-                await self._loop.sock_sendall(self._socket, data)
+            n_sent = self._sent_at_once(data)
+            if n_sent < len(data):
+                async with asyncio.timeout(_READING_S):
+                    await self._loop.sock_sendall(self._socket, data[n_sent:])
         except TimeoutError as error:
             raise ViolationError("an answer that is not read") from error
         except OSError as error:
             raise LostError from error
+
+    def _sent_at_once(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
 
     def close(self) -> None:
         """Let go of the socket."""

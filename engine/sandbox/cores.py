@@ -9,8 +9,10 @@ import heapq
 import itertools
 import os
 
-SLICE_S = 0.05
-"""How long a block runs before it has to look whether another is more deserving."""
+_ROUND_S = 0.4
+"""In this time everybody who waits shall have had a turn."""
+_LONGEST_SLICE_S = 0.05
+_SHORTEST_SLICE_S = 0.004
 
 
 def n_usable() -> int:
@@ -26,6 +28,7 @@ class Cores:
 
     def __init__(self, n_cores: int) -> None:
         """Let `n_cores` blocks run at once."""
+        self._n_cores = n_cores
         self._n_free = n_cores
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
         self._arrivals = itertools.count()
@@ -52,6 +55,12 @@ class Cores:
                 turn.set_result(None)
                 return
         self._n_free += 1
+
+    @property
+    def slice_s(self) -> float:
+        """How long a block runs before it has to look whether another is more deserving."""
+        share = _ROUND_S * self._n_cores / max(1, len(self._waiting))
+        return max(_SHORTEST_SLICE_S, min(_LONGEST_SLICE_S, share))
 
     def is_wanted(self, used_s: float) -> bool:
         """Tell whether somebody who has used less than `used_s` is waiting."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Self
 
-from engine.sandbox.cores import SLICE_S, Cores
+from engine.sandbox.cores import Cores
 from engine.sandbox.process import Process
 from engine.sandbox.protocol import FromWorker
 
@@ -49,7 +49,7 @@ class Stint:
         """
         while True:
             try:
-                async with asyncio.timeout(min(SLICE_S, limit_s - self.used_s)):
+                async with asyncio.timeout(min(self._cores.slice_s, limit_s - self.used_s)):
                     return await self._process.channel.receive()
             except TimeoutError:
                 if self.used_s >= limit_s:
