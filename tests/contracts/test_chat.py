@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,9 +19,6 @@ from engine.endpoint import Endpoint
 from engine.errors import ContextOverflowError
 from engine.transcript import Conversation, Message
 from tests.faults.process import server_process
-
-if TYPE_CHECKING:
-    from tests.contracts.vllm.pair import Served
 
 N_AT_ONCE = 16
 
@@ -68,20 +64,9 @@ async def served_at(endpoint: Endpoint) -> AsyncGenerator[ChatCase]:
 CASES: dict[str, OpenCase] = {"scripted": scripted, "served": served}
 
 
-REAL_VLLM = pytest.param(
-    "vllm", marks=[pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
-)
-"""Its time includes the start of the servers, once a session."""
-
-
-@pytest.fixture(params=[*CASES, REAL_VLLM])
+@pytest.fixture(params=CASES)
 async def chat_case(request: pytest.FixtureRequest) -> AsyncGenerator[ChatCase]:
-    if request.param == "vllm":
-        pair: Served = request.getfixturevalue("vllm_pair")
-        opened = served_at(pair.endpoints[0])
-    else:
-        opened = CASES[request.param]()
-    async with opened as case:
+    async with CASES[request.param]() as case:
         yield case
 
 
