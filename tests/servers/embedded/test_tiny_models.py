@@ -28,8 +28,7 @@ async def test_both_models_write_code_that_runs_and_say_when_they_are_done() -> 
     measured = await measure(tiny_models(), tried=shipped, n=16, seed=3)
     for model in tiny_models():
         found = sum((measured[model.key, trial.name] for trial in shipped), Outcome())
-        rates = (found.parsed, found.ran, found.done)
-        assert rates >= (LEAST_PARSED, 0, 0), (model.key, found)
+        assert found.parsed >= LEAST_PARSED, (model.key, found)
         assert found.ran >= LEAST_RAN, (model.key, found)
         assert found.done >= LEAST_DONE, (model.key, found)
 
