@@ -129,7 +129,10 @@ def _reason(error: BaseException) -> str:
 def _empty_directory(*, is_root_empty: bool) -> int:
     if is_root_empty:
         return os.open("/", os.O_DIRECTORY | os.O_CLOEXEC)
-    path = tempfile.mkdtemp(prefix="sandbox-")
+    try:
+        path = tempfile.mkdtemp(prefix="sandbox-")
+    except OSError:
+        return -1
     try:
         return os.open(path, os.O_DIRECTORY | os.O_CLOEXEC)
     finally:

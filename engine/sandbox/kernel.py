@@ -46,6 +46,13 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
+def clear_environment() -> None:
+    """Empty the environment of C libraries, which Python does not see all of."""
+    clear = getattr(_libc(), "clearenv", None)
+    if clear is not None:
+        clear()
+
+
 def prctl(option: int, value: int) -> None:
     """Set one property of this process."""
     arguments = [ctypes.c_ulong(number) for number in (value, 0, 0, 0)]

@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Callable
 
+from engine.sandbox import kernel
 from engine.sandbox.imports import SourceFinder, stdlib_sources
 
 _STDLIB = """
@@ -47,6 +48,7 @@ def preload() -> None:
             continue
     sys.meta_path.append(SourceFinder(stdlib_sources(), file_name=_stdlib_file))
     os.environ.clear()  # noqa: TID251 - wiped, not read
+    kernel.clear_environment()
 
 
 def _stdlib_file(name: str) -> str:

@@ -51,12 +51,15 @@ class Questions:
                 answer = await self._answer(ask.method, ask.arguments)
         except TimeoutError:
             return self.refuse(ask, "TimeoutError", f"no answer within {self._answer_s:g} s")
-        size = len(msgspec.json.encode(answer))
+        encoded = msgspec.json.encode(answer)
+        size = len(encoded)
         if size > MAX_ANSWER_BYTES:
             what = f"the answer has {size:,} bytes, at most {MAX_ANSWER_BYTES:,} can be passed"
             return self.refuse(ask, "ValueError", what)
-        self._record(Call(method=ask.method, arguments=ask.arguments, answer=answer), size)
-        return Answered(ask.id, answer)
+        # The model gets what the journal keeps, so that a repeated block reads the very same.
+        plain = msgspec.json.decode(encoded)
+        self._record(Call(method=ask.method, arguments=ask.arguments, answer=plain), size)
+        return Answered(ask.id, plain)
 
     def refuse(self, ask: Ask, kind: str, message: str) -> Refused:
         """Record and return a refusal: the exception `kind` with `message`."""

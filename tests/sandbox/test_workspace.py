@@ -298,3 +298,15 @@ async def test_a_cancelled_block_is_ended(sandbox: ProcessSandbox) -> None:
             async with asyncio.timeout(0.3):
                 await workspace.execute("while True: pass")
         assert (await workspace.execute("print('again')")).output == "again\n"
+
+
+async def test_the_model_gets_what_the_journal_keeps(sandbox: ProcessSandbox) -> None:
+    async def answered(_method: str, _arguments: object) -> object:
+        return {1: float("nan"), "pair": (1, 2)}
+
+    block = "import m\nprint(m.f())"
+    modules = {"m": "def f(): return _ask('x', {})"}
+    async with sandbox.open(modules=modules, answer=answered) as workspace:
+        execution = await workspace.execute(block)
+    assert execution.output == "{'1': None, 'pair': [1, 2]}\n"
+    assert execution.calls[0].answer == {"1": None, "pair": [1, 2]}
