@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from pathlib import Path
 
 import msgspec
@@ -15,9 +15,10 @@ from engine.cli.console import emit_json, emit_table, say
 from engine.cli.knowledge import open_knowledge
 from engine.cli.options import Options, minimum_tier
 from engine.cli.provenance import versions
-from engine.errors import CapabilityError, EngineError, NotReadyError, UsageError
-from engine.sandbox import Limits
-from engine.sandbox.host import open_sandbox
+from engine.errors import EngineError, NotReadyError, UsageError
+from engine.sandbox import Tier
+from engine.sandbox.doctor import probe
+from engine.sandbox.walls import STRENGTH
 
 READY, NOT_READY = 0, 3
 
@@ -69,23 +70,25 @@ async def _python() -> str:
 async def _directory(options: Options) -> str:
     folder = options.out or Path("runs")
     nearest = next(part for part in (folder, *folder.absolute().parents) if part.exists())
-    if not os.access(nearest, os.W_OK):
-        raise UsageError(f"{folder}: {nearest} is not writable. Name another with --out.")
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise UsageError(f"{folder}: {nearest} cannot be written into. Name another with --out.")
     free_gib = shutil.disk_usage(nearest).free / 2**30
     return f"{folder} can be written, {free_gib:.1f} GiB free"
 
 
 async def _sandbox(options: Options) -> str:
-    minimum = minimum_tier(options)
-    async with (
-        open_sandbox(Limits(), minimum=minimum) as sandbox,
-        sandbox.open(modules={}, answer=_no_answer) as workspace,
-    ):
-        execution = await workspace.execute("print(6 * 7)")
-    if execution.output.strip() != "42":
-        raise NotReadyError(f"a worker answered {execution.output!r} to print(6 * 7)")
-    walls = ", ".join(sandbox.walls) or "none"
-    return f"{sandbox.tier}; walls: {walls}"
+    """Make real attacks in a real worker, and hold its tier against what a run accepts."""
+    found = await probe()
+    walls = f"{found.tier}; walls: {', '.join(found.walls) or 'none'}"
+    if STRENGTH.index(found.tier) < STRENGTH.index(minimum_tier(options)):
+        raise NotReadyError(
+            f"{walls}. Model code could {', '.join(found.succeeded)}. {found.advice} "
+            "Or accept it with --allow-contained-only."
+        )
+    n_refused, n_made = len(found.refused), len(found.refused) + len(found.succeeded)
+    if found.succeeded and found.tier != Tier.CONTAINED_ONLY:
+        raise NotReadyError(f"{walls}, and yet model code could {', '.join(found.succeeded)}.")
+    return f"{walls}; {n_refused} of {n_made} attacks refused"
 
 
 async def _main_job(options: Options) -> str:
@@ -96,10 +99,6 @@ async def _main_job(options: Options) -> str:
             open_knowledge(endpoints, study.phases)
             windows = ", ".join(f"{e.model} ({e.max_model_len} tokens)" for e in endpoints)
     return f"phase {MAIN_PHASE} with {windows}. {study.serving.reason}"
-
-
-async def _no_answer(method: str, _arguments: Mapping[str, object]) -> object:
-    raise CapabilityError("AttributeError", f"no function {method!r}")
 
 
 def _table(found: list[Finding]) -> Table:
