@@ -17,7 +17,13 @@ CASES = (
         "timeout",
         is_own=True,
     ),
-    _case("limits: waiting for a signal", "import signal\nsignal.pause()", "any", is_own=True),
+    _case(
+        "limits: waiting for a signal",
+        "import signal\nsignal.pause()",
+        "any",
+        is_hasty=True,
+        is_own=True,
+    ),
     _case(
         "limits: waiting for input on the channel",
         "import select\nselect.select([3], [], [])",
@@ -118,6 +124,7 @@ CASES = (
         "limits: recursion limit lifted",
         "import sys\nsys.setrecursionlimit(10 ** 9)\ndef f(n): return f(n + 1) + 1\nf(0)",
         "any",
+        is_hasty=True,
         spoils=True,
         is_own=True,
     ),
