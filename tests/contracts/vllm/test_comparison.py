@@ -69,14 +69,34 @@ def test_every_investigation_ended_by_the_models_own_doing(events: list[dict[str
     assert not set(reasons) & {"server_lost", "rejected", "sandbox_lost", "fault", "interrupted"}
 
 
+def executions(events: list[dict[str, Any]], model: str) -> list[dict[str, Any]]:
+    mine = {
+        event["investigation"]
+        for event in events
+        if event["event"] == "investigation_started" and event["model"] == model
+    }
+    ended = [event for event in events if event["event"] == "turn_ended"]
+    return [run for event in ended if event["investigation"] in mine for run in event["executions"]]
+
+
+@pytest.mark.parametrize("model", ["a", "b"])
 def test_the_comparison_counts_what_the_events_hold(
-    run_dir: Path, events: list[dict[str, Any]]
+    run_dir: Path, events: list[dict[str, Any]], model: str
 ) -> None:
-    comparison = json.loads((run_dir / "model_comparison.json").read_text())
-    turns = {model: len(found) for model, found in completions(events).items()}
-    text = json.dumps(comparison)
-    assert set(turns) == {"a", "b"}
-    assert all(model in text for model in turns)
+    counted = json.loads((run_dir / "model_comparison.json").read_text())["models"][model]
+    found = executions(events, model)
+    assert counted["turns"] == len(completions(events)[model])
+    assert counted["code_blocks_executed"] == len(found) > 0
+    assert counted["execution_errors"] == sum(1 for run in found if run.get("error"))
+
+
+@pytest.mark.parametrize("model", ["a", "b"])
+def test_the_manifest_names_the_checkpoint_that_a_server_serves(
+    run_dir: Path, vllm_pair: Served, model: str
+) -> None:
+    arms = json.loads((run_dir / "manifest.json").read_text())["arms"]
+    served = {endpoint.model: endpoint.checkpoint for endpoint in vllm_pair.endpoints}
+    assert {arm["model"]: arm["checkpoint"] for arm in arms}[model] == served[model]
 
 
 def test_servers_count_the_tokens_of_every_completion(events: list[dict[str, Any]]) -> None:
