@@ -6,7 +6,6 @@ the record of a distribution called "vllm", which it does not have, so one is wr
 """
 
 import importlib.metadata
-import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,17 +13,20 @@ from pathlib import Path
 
 from servers.hardware import Build as BuildName
 from servers.install.builds import VllmBuild
-from servers.install.workshop import StepError, Workshop
+from servers.install.workshop import StepError, Workshop, has_pip
 
 _LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec"}
 _RELEASES = "https://github.com/vllm-project/vllm/releases/expanded_assets"
 
 
 def make_environment(work: Workshop) -> None:
-    """Begin with an empty virtual environment."""
+    """Begin with an empty virtual environment.
+
+    It gets a pip of its own only where ours cannot serve it: Debian and Colab split off the
+    ensurepip that makes one.
+    """
     work.tell("making the virtual environment")
-    has_pip = importlib.util.find_spec("ensurepip") is not None
-    options = ["--clear"] if has_pip else ["--clear", "--without-pip"]
+    options = ("--clear", "--without-pip") if has_pip() else ("--clear",)
     work.run(sys.executable, "-I", "-m", "venv", *options, work.directory)
 
 

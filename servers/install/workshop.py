@@ -1,10 +1,16 @@
 """One installation in progress: where it goes, how its programs run, where their output is kept."""
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def has_pip() -> bool:
+    """Say whether our own Python has a pip, which can install into any other environment."""
+    return importlib.util.find_spec("pip") is not None
 
 
 class StepError(Exception):
@@ -34,22 +40,24 @@ class Workshop:
             StepError: it exited with another code than 0.
             subprocess.TimeoutExpired: it took longer than `timeout_s`, and was killed.
         """
-        ran = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=timeout_s,
-            pass_fds=(self.lock_fd,),
-        )
-        with self.log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(map(str, argv))}\n{ran.stdout}\n")
+        with self.log.open("ab+") as log:
+            log.write(f"$ {' '.join(map(str, argv))}\n".encode())
+            log.flush()
+            begin = log.tell()
+            ran = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=timeout_s,
+                pass_fds=(self.lock_fd,),
+            )
+            log.seek(begin)
+            said = log.read().decode(errors="replace")
         if ran.returncode:
-            raise StepError(ran.stdout)
-        return ran.stdout
+            raise StepError(said)
+        return said
 
     def pip(self, *arguments: str | Path) -> None:
         """Install with pip.
@@ -57,16 +65,12 @@ class Workshop:
         Raises:
             StepError: pip failed.
         """
-        has_own = (self.directory / "bin" / "pip").exists()
-        start = (self.python, "-I", "-m", "pip") if has_own else self._borrowed_pip()
+        start = (
+            (sys.executable, "-I", "-m", "pip", "--python", self.python)
+            if has_pip()
+            else (self.python, "-I", "-m", "pip")
+        )
         self.run(*start, "--disable-pip-version-check", "install", "--no-input", *arguments)
-
-    def _borrowed_pip(self) -> tuple[str | Path, ...]:
-        """Return our own pip, aimed at an environment without one.
-
-        Debian and Colab split off the ensurepip that would put one there.
-        """
-        return (sys.executable, "-I", "-m", "pip", "--python", self.python)
 
     def uv_pip(self, *arguments: str | Path) -> None:
         """Install with uv, which knows by itself where PyTorch keeps its builds."""
