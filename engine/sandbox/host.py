@@ -51,6 +51,8 @@ class ProcessSandbox:
     ) -> AsyncGenerator[ProcessWorkspace]:
         """Open a workspace; see `engine.sandbox.Sandbox`.
 
+        Its worker is forked for the first block, so that a thousand first requests to the models
+        need not wait for a thousand forks.
         `seed` sets `random` and `numpy.random`, in every process of the workspace; without it each
         process draws its own.
         """
@@ -62,7 +64,6 @@ class ProcessSandbox:
             limits=self._limits,
         )
         try:
-            await workspace.start()
             yield workspace
         finally:
             await workspace.close()

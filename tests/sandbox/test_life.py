@@ -61,6 +61,7 @@ async def test_a_killed_engine_leaves_no_process() -> None:
 
 async def test_a_lost_zygote_is_a_sandbox_error() -> None:
     async with open_sandbox(LIMITS, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+        await workspace.execute("x = 1")
         for process in psutil.Process().children(recursive=True):
             process.send_signal(signal.SIGKILL)
         lost = await workspace.execute("1")

@@ -276,9 +276,9 @@ async def test_what_cannot_be_imported_is_told_with_what_can(workspace: ProcessW
 
 
 async def test_a_module_that_cannot_be_loaded_is_our_fault(sandbox: ProcessSandbox) -> None:
-    with pytest.raises(SandboxError, match="ZeroDivisionError"):
-        async with sandbox.open(modules={"broken": "1 / 0"}, answer=answer):
-            pass
+    async with sandbox.open(modules={"broken": "1 / 0"}, answer=answer) as workspace:
+        with pytest.raises(SandboxError, match="ZeroDivisionError"):
+            await workspace.execute("1")
 
 
 async def test_a_defect_of_the_host_is_not_shown_to_the_model(sandbox: ProcessSandbox) -> None:
