@@ -1,10 +1,15 @@
-"""A namespace brought back: recorded blocks run again, with the answers that are recorded."""
+"""A namespace brought back: recorded blocks run again, with the answers that are recorded.
 
+Of an array the record has a digest alone: it is asked for again, and must be the same.
+"""
+
+import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 
 from engine.errors import CapabilityError
 from engine.sandbox import Answer, Workspace
+from engine.sandbox.arrays import as_recorded, is_description
 from engine.transcript import NAMESPACE_LOST, Call, Execution
 
 
@@ -32,7 +37,13 @@ class Revival:
             raise CapabilityError("RuntimeError", f"{method}: not what was asked before")
         if call.error is not None:
             raise CapabilityError(call.error.kind, call.error.message)
-        return call.answer
+        return await self._again(call) if is_description(call.answer) else call.answer
+
+    async def _again(self, call: Call) -> object:
+        answer = await self._live(call.method, call.arguments)
+        if await asyncio.to_thread(as_recorded, answer) != call.answer:
+            raise CapabilityError("RuntimeError", f"{call.method}: not the array of before")
+        return answer
 
     async def run(self, workspace: Workspace) -> bool:
         """Run the recorded blocks in `workspace`; True when each printed what it did before."""

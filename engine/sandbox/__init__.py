@@ -15,7 +15,11 @@ import msgspec
 from engine.transcript import Execution
 
 Answer = Callable[[str, Mapping[str, object]], Awaitable[object]]
-"""(dotted method, arguments) -> JSON-like answer; raises `CapabilityError` for the model to see."""
+"""(dotted method, arguments) -> answer; raises `CapabilityError` for the model to see.
+
+An answer is JSON-like, or a numpy array of plain numbers, or a dictionary with such arrays among
+its values. Model code gets arrays for reading only; the record keeps their description and digest.
+"""
 
 
 class Tier(StrEnum):

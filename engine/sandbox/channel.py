@@ -4,6 +4,7 @@ At most one frame is ever held. A worker that says more than it was asked for, a
 a frame or sends what does not decode has broken the protocol; nothing it says later is read.
 """
 
+import array
 import asyncio
 import socket
 
@@ -21,6 +22,7 @@ from engine.sandbox.protocol import (
 _READ_BYTES = 1 << 17
 _READING_S = 5.0
 """Longest time that a worker may take to read what it waits for."""
+_AGAIN_S = 0.001
 
 
 class LostError(Exception):
@@ -78,8 +80,8 @@ class Channel:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise ViolationError(f"an unreadable frame ({type(error).__name__})") from error
 
-    async def send(self, frame: Frame) -> None:
-        """Write one frame; it is the worker's turn to read.
+    async def send(self, frame: Frame, fd: int = -1) -> None:
+        """Write one frame, and the descriptor `fd` with it; it is the worker's turn to read.
 
         Raises:
             LostError: the worker is gone.
@@ -88,18 +90,24 @@ class Channel:
         """
         data = pack(frame)
         try:
-            n_sent = self._sent_at_once(data)
+            n_sent = self._sent_at_once(data, fd)
             if n_sent < len(data):
                 async with asyncio.timeout(_READING_S):
+                    while fd >= 0 and not n_sent:
+                        await asyncio.sleep(_AGAIN_S)
+                        n_sent = self._sent_at_once(data, fd)
                     await self._loop.sock_sendall(self._socket, data[n_sent:])
         except TimeoutError as error:
             raise ViolationError("an answer that is not read") from error
         except OSError as error:
             raise LostError from error
 
-    def _sent_at_once(self, data: bytes) -> int:
+    def _sent_at_once(self, data: bytes, fd: int) -> int:
         try:
-            return self._socket.send(data)
+            if fd < 0:
+                return self._socket.send(data)
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))
+            return self._socket.sendmsg([data], [rights])
         except BlockingIOError:
             return 0
 

@@ -11,6 +11,7 @@ from engine.sandbox.forkserver import ForkServer, fork_server
 from engine.sandbox.process import Process
 from engine.sandbox.protocol import Begin
 from engine.sandbox.questions import Questions
+from engine.sandbox.shelf import Shelf
 from engine.sandbox.walls import STRENGTH, remedies, tier_of
 from engine.sandbox.watchdog import Watchdog, default_bytes
 from engine.sandbox.workspace import ProcessWorkspace
@@ -29,6 +30,7 @@ class ProcessSandbox:
         self._limits = limits
         self._cores = cores
         self._answer_s = answer_s
+        self._shelf = Shelf()
 
     @property
     def walls(self) -> tuple[str, ...]:
@@ -60,13 +62,17 @@ class ProcessSandbox:
             fork=self._fork,
             cores=self._cores,
             begin=Begin(dict(modules), seed),
-            ask=lambda: Questions(answer, self._answer_s),
+            ask=lambda: Questions(answer, self._answer_s, self._shelf),
             limits=self._limits,
         )
         try:
             yield workspace
         finally:
             await workspace.close()
+
+    def close(self) -> None:
+        """Let go of the arrays kept for those who might ask next."""
+        self._shelf.clear()
 
     async def _fork(self) -> Process:
         return await self._server.fork(
@@ -113,6 +119,7 @@ async def open_sandbox(
             yield sandbox
         finally:
             watchdog.close()
+            sandbox.close()
 
 
 def _raise_fd_limit() -> None:

@@ -17,6 +17,7 @@ from engine.sandbox.printed import Printed
 from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, pack
 from engine.sandbox.seal import CHANNEL_FD, Plan, seal
 from engine.sandbox.walls import Wall
+from engine.sandbox.wire import Wire
 
 _READ_BYTES = 1 << 16
 _FD_SIZE = array.array("i").itemsize
@@ -139,8 +140,9 @@ def _become_worker(request: Fork, plan: Plan, channel_fd: int, printed_fd: int) 
             channel_fd=channel_fd,
             memory_bytes=request.memory_bytes,
         )
+        wire = Wire(CHANNEL_FD)
         if Wall.SECCOMP not in plan.walls:
             denials.install()
-        worker.main(CHANNEL_FD, printed)
+        worker.main(wire, printed)
     finally:
         os._exit(1)

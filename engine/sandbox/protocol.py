@@ -57,6 +57,29 @@ class Answered(Frame, tag="answered", frozen=True):
     value: Any
 
 
+class Placed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where one array of an answer lies."""
+
+    key: str
+    dtype: str
+    shape: tuple[int, ...]
+    start_bytes: int
+
+
+class WithArrays(Frame, tag="arrays", frozen=True):
+    """Host to worker: the answer to the open question, with arrays in it.
+
+    They lie in memory whose descriptor comes along, or in `data` where there is none.
+    """
+
+    id: int
+    value: Any
+    """None: the only array is the whole answer. Otherwise a dictionary that gets the arrays."""
+    arrays: tuple[Placed, ...]
+    size_bytes: int
+    data: bytes
+
+
 class Refused(Frame, tag="refused", frozen=True):
     """Host to worker: the open question is refused with a built-in exception."""
 
@@ -115,7 +138,7 @@ class Exited(Frame, tag="exited", frozen=True):
     status: int
 
 
-ToWorker = Begin | Run | Answered | Refused
+ToWorker = Begin | Run | Answered | WithArrays | Refused
 FromWorker = Ready | Ask | Done
 FromZygote = Hello | Forked | Exited
 

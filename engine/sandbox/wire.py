@@ -1,6 +1,8 @@
 """Child side of the channels: blocking frames over a file descriptor."""
 
+import array
 import os
+import socket
 from typing import TypeVar
 
 import msgspec
@@ -8,6 +10,7 @@ import msgspec
 from engine.sandbox.protocol import MAX_DOWN_BYTES, MAX_UP_BYTES, Frame, FrameBuffer, pack
 
 _READ_BYTES = 1 << 18
+_FD_SIZE = array.array("i").itemsize
 
 T = TypeVar("T")
 
@@ -18,6 +21,9 @@ class Wire:
     def __init__(self, fd: int) -> None:
         """Speak over `fd`, a connected stream socket."""
         self._fd = fd
+        # All is told, so nothing is asked of the kernel: a sealed worker may not.
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
+        self._fds: list[int] = []
         self._buffer = FrameBuffer(MAX_DOWN_BYTES)
 
     def send(self, frame: Frame) -> None:
@@ -29,8 +35,17 @@ class Wire:
     def receive(self, decoder: msgspec.msgpack.Decoder[T]) -> T:
         """Wait for one frame."""
         while (body := self._buffer.take()) is None:
-            data = os.read(self._fd, _READ_BYTES)
+            data, ancillary, _flags, _address = self._socket.recvmsg(
+                _READ_BYTES, socket.CMSG_SPACE(_FD_SIZE)
+            )
+            for _level, _kind, rights in ancillary:
+                self._fds.extend(array.array("i", rights))
             if not data:
                 raise EOFError
             self._buffer.feed(data)
         return decoder.decode(body)
+
+    def take_fds(self) -> list[int]:
+        """Return the descriptors that came with the last frame; they are the caller's to close."""
+        fds, self._fds = self._fds, []
+        return fds

@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.sandbox.imports import NothingElse, SourceFinder
 from engine.sandbox.interpreter import BLOCK, Timeout, new_namespace, outcome, run_block
+from engine.sandbox.mapped import value_of
 from engine.sandbox.printed import Printed
 from engine.sandbox.protocol import (
     Answered,
@@ -28,6 +29,7 @@ from engine.sandbox.protocol import (
     Refused,
     Run,
     ToWorker,
+    WithArrays,
 )
 from engine.sandbox.wire import Wire
 
@@ -51,6 +53,8 @@ class Asker:
         try:
             self._wire.send(question)
             reply = self._wire.receive(self._decoder)
+            if isinstance(reply, WithArrays):
+                return value_of(reply, self._wire.take_fds())
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
         if isinstance(reply, Answered):
@@ -156,11 +160,11 @@ def mask_interrupts() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
 
 
-def main(channel_fd: int, printed: Printed) -> NoReturn:
-    """Run the worker to the end of its channel; never returns into the zygote's code."""
+def main(wire: Wire, printed: Printed) -> NoReturn:
+    """Run the worker to the end of `wire`; never returns into the zygote's code."""
     status = 1
     try:
-        worker = Worker(Wire(channel_fd), printed)
+        worker = Worker(wire, printed)
         worker.begin()
         worker.serve()
     except EOFError:

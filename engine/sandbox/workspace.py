@@ -12,7 +12,7 @@ from engine.sandbox.cores import Cores
 from engine.sandbox.plaintext import plain
 from engine.sandbox.process import Process
 from engine.sandbox.protocol import Ask, Begin, Done, Failure, Ready, Run, ViolationError
-from engine.sandbox.questions import Questions
+from engine.sandbox.questions import Questions, Reply
 from engine.sandbox.stint import Stint
 from engine.sandbox.watchdog import resident_bytes
 from engine.transcript import Execution, ExecutionError
@@ -143,11 +143,11 @@ class ProcessWorkspace:
         self, stint: Stint, process: Process, questions: Questions, ask: Ask, *, is_late: bool
     ) -> None:
         if is_late:
-            reply = questions.refuse(ask, "TimeoutError", "the time of the block is up")
+            reply = Reply(questions.refuse(ask, "TimeoutError", "the time of the block is up"))
         else:
             async with stint.rest():
                 reply = await questions.reply(ask)
-        await process.channel.send(reply)
+        await process.channel.send(reply.frame, reply.memory.fd if reply.memory else -1)
 
     def _not_interruptible(self) -> str:
         return f"the block ran longer than {self._limits.wall_s:g} s and did not stop when told to"

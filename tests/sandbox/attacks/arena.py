@@ -15,12 +15,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from engine.errors import CapabilityError
 from engine.sandbox import Limits, Tier
 from engine.sandbox.host import ProcessSandbox, open_sandbox
 from engine.transcript import Execution
 from tests.sandbox.attacks import (
+    arrays,
     calls,
     channel,
     files,
@@ -44,6 +46,7 @@ CASES: tuple[Case, ...] = (
     *channel.CASES,
     *limits.CASES,
     *questions.CASES,
+    *arrays.CASES,
 )
 MODULES = {"probe": "def ask(method, **arguments):\n    return _ask(method, arguments)\n"}
 PATIENT = Limits(wall_s=120.0, memory_bytes=1 << 29, output_chars=5_000)
@@ -81,7 +84,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 async def answer(method: str, arguments: Mapping[str, object]) -> object:
-    """A host that knows four methods; `hidden` is one that the condition does not grant."""
+    """A host that knows five methods; `hidden` is one that the condition does not grant."""
     match method:
         case "echo":
             return dict(arguments)
@@ -89,6 +92,8 @@ async def answer(method: str, arguments: Mapping[str, object]) -> object:
             return "x" * (1 << 20)
         case "huge":
             return "x" * (20 << 20)
+        case "array":
+            return np.arange(1_000.0)
         case "fail":
             raise CapabilityError(str(arguments["kind"]), "asked for")
         case _:

@@ -3,7 +3,7 @@
 
 from tests.sandbox.attacks.case import Case
 
-_FORGE = """
+FORGE = """
 import struct, sys
 
 def packed(value):
@@ -44,7 +44,7 @@ def ask(method, **arguments):
 
 def _forgery(name: str, act: str, *, is_own: bool = False, is_hasty: bool = False) -> Case:
     """The worker must be ended: it broke the protocol."""
-    code = f"{_FORGE}\n{act}\nimport time\ntime.sleep(60)"
+    code = f"{FORGE}\n{act}\nimport time\ntime.sleep(60)"
     return Case(
         f"channel: {name}",
         code,
@@ -121,14 +121,14 @@ CASES = (
     ),
     Case(
         "channel: question with types that JSON lacks",
-        f"{_FORGE}\nsend({{**ask('echo'), 'arguments': {{'x': b'bytes'}}}})\n"
+        f"{FORGE}\nsend({{**ask('echo'), 'arguments': {{'x': b'bytes'}}}})\n"
         "body = os.read(3, 4096)\nprint('refused' if b'TypeError' in body else body)",
         is_about_walls=False,
         is_own=True,
     ),
     Case(
         "channel: question with a timestamp",
-        f"{_FORGE}\nbody = packed(ask('echo'))[:-5]\n"
+        f"{FORGE}\nbody = packed(ask('echo'))[:-5]\n"
         "send(body + b'\\xdf\\0\\0\\0\\x01' + packed('x') + b'\\xd6\\xff\\0\\0\\0\\1')\n"
         "body = os.read(3, 4096)\nprint('refused' if b'TypeError' in body else body)",
         is_about_walls=False,
@@ -136,7 +136,7 @@ CASES = (
     ),
     Case(
         "channel: done and then a question",
-        f"{_FORGE}\nsend({{'t': 'done', 'id': block_id(), 'failure': None}})\nsend(ask('echo'))",
+        f"{FORGE}\nsend({{'t': 'done', 'id': block_id(), 'failure': None}})\nsend(ask('echo'))",
         end="any",
         spoils=True,
         is_about_walls=False,
@@ -144,7 +144,7 @@ CASES = (
     ),
     Case(
         "channel: forged end of the running block",
-        f"{_FORGE}\nsend({{'t': 'done', 'id': block_id(), 'failure': None}})",
+        f"{FORGE}\nsend({{'t': 'done', 'id': block_id(), 'failure': None}})",
         end="any",
         spoils=True,
         is_about_walls=False,
