@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.endpoint import Endpoint
 from servers.launch.measured import remember
-from servers.launch.register import Record, find_running
+from servers.launch.register import find_running
 from servers.launch.starting import HOST, Running, Starter
 from servers.launch.values import Patience, Progress, ServerStart, Tell
 from servers.launch.watching import KeptServer
@@ -36,34 +36,48 @@ async def launch(
     Raises:
         NotReadyError: a server did not become ready; those started before it have been ended.
     """
-    patience = patience or Patience()
-    starter = Starter(log_dir=log_dir, patience=patience, tell=tell)
-    kept: list[KeptServer] = []
-    endpoints: list[Endpoint] = []
+    fleet = _Fleet(log_dir=log_dir, state_dir=state_dir, tell=tell, patience=patience or Patience())
     try:
-        for start in starts:
-            found = await asyncio.to_thread(find_running, _register(state_dir), start)
-            if found is not None:
-                tell(Progress(model=start.model, state="reused", elapsed_s=0.0))
-                endpoints.append(_found_endpoint(start, found))
-                continue
-            running = await starter.start(start)
-            kept.append(
-                KeptServer(
-                    start,
-                    running,
-                    starter=starter,
-                    register=_register(state_dir),
-                    patience=patience,
-                    tell=tell,
-                )
-            )
-            remember(state_dir / "starts.jsonl", running)
-            endpoints.append(_endpoint(running))
-        async with _watched(kept):
-            yield tuple(endpoints)
+        endpoints = tuple([await fleet.serve(start) for start in starts])
+        async with _watched(fleet.kept):
+            yield endpoints
     finally:
-        await _stop(kept)
+        await _stop(fleet.kept)
+
+
+class _Fleet:
+    """The servers of one launch, as they come."""
+
+    def __init__(self, *, log_dir: Path, state_dir: Path, tell: Tell, patience: Patience) -> None:
+        self.kept: list[KeptServer] = []
+        self._register = state_dir / "running"
+        self._measured = state_dir / "starts.jsonl"
+        self._tell = tell
+        self._patience = patience
+        self._starter = Starter(log_dir=log_dir, patience=patience, tell=tell)
+
+    async def serve(self, start: ServerStart) -> Endpoint:
+        """Use the server that runs already, or start one and keep it."""
+        found = await asyncio.to_thread(find_running, self._register, start)
+        if found is not None:
+            self._tell(Progress(model=start.model, state="reused", elapsed_s=0.0))
+            return _endpoint(start, found.port, found.max_model_len)
+        running = await self._starter.start(start)
+        self._keep(start, running)
+        remember(self._measured, running)
+        return _endpoint(start, running.port, running.start.max_model_len)
+
+    def _keep(self, asked: ServerStart, running: Running) -> None:
+        self.kept.append(
+            KeptServer(
+                asked,
+                running,
+                starter=self._starter,
+                register=self._register,
+                patience=self._patience,
+                tell=self._tell,
+            )
+        )
 
 
 @asynccontextmanager
@@ -89,19 +103,7 @@ async def _stop(kept: Sequence[KeptServer]) -> None:
             group.create_task(server.stop())
 
 
-def _register(state_dir: Path) -> Path:
-    return state_dir / "running"
-
-
-def _endpoint(running: Running) -> Endpoint:
-    return _endpoint_of(running.start, running.port, running.start.max_model_len)
-
-
-def _found_endpoint(start: ServerStart, found: Record) -> Endpoint:
-    return _endpoint_of(start, found.port, found.max_model_len)
-
-
-def _endpoint_of(start: ServerStart, port: int, max_model_len: int | None) -> Endpoint:
+def _endpoint(start: ServerStart, port: int, max_model_len: int | None) -> Endpoint:
     return Endpoint(
         model=start.model,
         url=f"http://{HOST}:{port}/v1",
