@@ -11,6 +11,7 @@ from engine.errors import NotReadyError, UsageError
 from engine.settings import Settings, child_environment, read_settings
 from servers.fit import LaunchPlan, Refusal, Request, fit
 from servers.hardware import HardwareProfile, detect, get_profile, this_cpu
+from servers.launch.measured import for_plan, read_starts
 from servers.model import PRECISIONS, ModelPreset, Precision
 from servers.presets import PRESETS, resolve
 
@@ -54,6 +55,7 @@ def ask(wanted: Wanted) -> LaunchPlan | Refusal:
             context_tokens=wanted.context,
             has_fp8_kv=wanted.kv_cache == "fp8",
             catalogue=tuple(PRESETS.values()),
+            measured=for_plan(read_starts(settings.cache_dir / "starts.jsonl")),
         )
     )
 
