@@ -4,7 +4,9 @@ import contextlib
 import ipaddress
 import os
 import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import cast
@@ -50,6 +52,9 @@ def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
 
 def pytest_configure() -> None:
     sys.addaudithook(_refuse_network)
+    if threading.current_thread() is threading.main_thread():
+        # Started in the background of a shell, this process and all its children would ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

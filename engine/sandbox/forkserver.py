@@ -173,7 +173,7 @@ async def fork_server(without: Collection[str] = ()) -> AsyncGenerator[ForkServe
         server.close()
         if child.returncode is None:
             child.kill()
-        await child.wait()
+        await child.communicate()  # to the end of its stderr too, so that the pipe is closed
 
 
 async def _greeted(server: ForkServer, child: asyncio.subprocess.Process) -> None:
