@@ -14,11 +14,10 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 from cyclopts.config import Dict
 
 from engine.cli.console import say
+from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, NOT_READY, USAGE
 from engine.cli.options import Options
 from engine.errors import EngineError, NotReadyError, UsageError
 from engine.settings import read_config
-
-DONE, FAILED, USAGE, NOT_READY, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 COMMANDS = {
     "run": ("engine.cli.run:run", "Run phases with one model."),

@@ -16,6 +16,7 @@ from pathlib import Path
 from engine.cli.console import say
 from engine.cli.directory import default_directory, new_directory
 from engine.cli.display import Watched, display
+from engine.cli.exit_codes import DONE, FAILED, PARTIAL
 from engine.cli.progress import Progress
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_unchanged
@@ -31,9 +32,6 @@ from engine.report.run import Run, read_run
 from engine.runner import conduct
 from engine.settings import read_settings
 from engine.transcript import Investigation
-
-DONE, FAILED, PARTIAL = 0, 1, 4
-"""Exit codes: every investigation ended by its own doing; none did; some did."""
 
 
 def carry_out(study: Study) -> int:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from engine.cli.compare import MAIN_PHASE, plan_comparison
 from engine.cli.console import emit_json, emit_table, say
+from engine.cli.exit_codes import DONE, NOT_READY
 from engine.cli.knowledge import open_knowledge
 from engine.cli.options import Options, minimum_tier
 from engine.cli.provenance import versions
@@ -19,8 +20,6 @@ from engine.errors import EngineError, NotReadyError, UsageError
 from engine.sandbox import Tier
 from engine.sandbox.doctor import probe
 from engine.sandbox.walls import STRENGTH
-
-READY, NOT_READY = 0, 3
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -44,7 +43,7 @@ def doctor(*, options: Options | None = None) -> int:
     else:
         emit_table(_table(found))
         say("ready: run it without a command." if is_ready else "not ready: see the lines above.")
-    return READY if is_ready else NOT_READY
+    return DONE if is_ready else NOT_READY
 
 
 async def _examine(options: Options) -> list[Finding]:

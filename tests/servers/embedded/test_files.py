@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from servers.embedded.files import DamagedFileError, check_gguf, check_json, check_safetensors
@@ -42,6 +42,7 @@ def test_a_safetensors_file_cut_anywhere_is_damaged(
 @_REUSES_DIRECTORY
 @given(junk=st.binary(max_size=200), has_magic=st.booleans())
 def test_junk_is_damaged(junk: bytes, has_magic: bool, tmp_path: Path) -> None:  # noqa: FBT001 - drawn
+    assume(not junk.lstrip().startswith(b"{"))  # `{}` is an object, however little it says
     file = tmp_path / "junk"
     file.write_bytes((b"GGUF\x03\0\0\0\x01" if has_magic else b"") + junk)
     for check in (check_gguf, check_safetensors, check_json):
