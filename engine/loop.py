@@ -6,7 +6,7 @@ depends on it is sent. The loop holds nothing that could not be folded from its 
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
 
@@ -87,6 +87,8 @@ class Parts:
     window: int | None = None
     """Context window of the model in tokens; None when the endpoint does not say."""
     clock: Callable[[], float] = time.time
+    standing: Standing = field(default_factory=Standing)
+    """Where this one investigation stands; at its beginning, whatever is recorded of it."""
 
 
 def turn_seed(investigation_seed: int, turn: int) -> int:
@@ -107,7 +109,8 @@ async def investigate(
         InvestigationError: the endpoint or the sandbox failed.
         JournalError: an event could not be made durable.
     """
-    standing = Standing()
+    standing = parts.standing
+    assert not standing.conversation.messages, "the parts of one investigation serve it alone"
     for event in history:
         standing.take(event)
     revival = Revival(standing.executions, parts.powers.answer)

@@ -29,6 +29,9 @@ class Standing:
     unsent: str | None = None
     """The last observation, until it is sent by itself or opens the next experiment."""
     ledger: Ledger = field(default_factory=Ledger)
+    n_replies: int = 0
+    replied: Usage = field(default_factory=Usage)
+    """What the server counted for all replies together; summaries are none."""
     experiment: str | None = None
     """Name of the experiment that is open."""
     opening: str = ""
@@ -87,6 +90,7 @@ class Standing:
         self.send_unsent()
         self.conversation.append(Message("assistant", event.own_text))
         self.counted, self.uncounted = event.completion.usage, []
+        self.n_replies, self.replied = self.n_replies + 1, self.replied + self.counted
         self.asked = event
 
     def _compact(self, event: Compacted) -> None:

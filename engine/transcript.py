@@ -63,6 +63,14 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
     """Share of `prompt_tokens` that the server took from its prefix cache."""
 
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the tokens of both."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """One model reply."""

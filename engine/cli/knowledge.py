@@ -7,7 +7,8 @@ from engine.cli.console import say
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
 from engine.introspection.checkpoint import open_checkpoint
-from engine.introspection.subject import Subject, available_capabilities
+from engine.introspection.generation import Report
+from engine.introspection.subject import OF_CHECKPOINT, Subject, available_capabilities
 from engine.introspection.table import CapabilityTable
 from engine.phase import Phase
 
@@ -19,9 +20,13 @@ class Knowledge:
     subjects: dict[str, Subject]
     capabilities: tuple[str, ...]
 
-    def powers(self, model: str, phase: Phase) -> CapabilityTable:
-        """Return a new table for one investigation: what the phase grants and every arm has."""
-        return CapabilityTable(self.granted(phase), subject=self.subjects[model])
+    def powers(self, model: str, phase: Phase, report: Report) -> CapabilityTable:
+        """Return a new table for one investigation: what the phase grants and every arm has.
+
+        `report` tells what the engine has done for the investigation.
+        """
+        granted, subject = self.granted(phase), self.subjects[model]
+        return CapabilityTable(granted, subject=subject, generation=report)
 
     def granted(self, phase: Phase) -> tuple[str, ...]:
         """Return the capabilities that an investigation of `phase` gets, whatever the model."""
@@ -42,7 +47,9 @@ def open_knowledge(endpoints: Iterable[Endpoint], phases: Iterable[Phase]) -> Kn
     subjects = {endpoint.model: _subject(endpoint) for endpoint in endpoints}
     blind = any(subject.checkpoint is None for subject in subjects.values())
     seen = None if blind else next(iter(subjects.values())).checkpoint
-    knowledge = Knowledge(subjects=subjects, capabilities=available_capabilities(seen))
+    knowledge = Knowledge(
+        subjects=subjects, capabilities=available_capabilities(seen, is_reported=True)
+    )
     for phase in phases:
         _tell_withheld(knowledge, phase)
     return knowledge
@@ -55,11 +62,23 @@ def _subject(endpoint: Endpoint) -> Subject:
 
 def _tell_withheld(knowledge: Knowledge, phase: Phase) -> None:
     withheld = [name for name in phase.capabilities if name not in knowledge.capabilities]
-    if not withheld:
-        return
-    blind = [name for name, subject in knowledge.subjects.items() if subject.checkpoint is None]
-    remedy = f"Name the weights with --checkpoint {blind[0]}=DIR." if blind else ""
-    words = f"phase {phase.key}: no introspection of {', '.join(withheld)} in any arm"
-    if not knowledge.granted(phase):
-        raise NotReadyError(f"{words}, and nothing else is granted. {remedy}")
-    say(f"{words}, since the weights of {', '.join(blind)} cannot be read. {remedy}")
+    names: dict[str, list[str]] = {}
+    for name in withheld:
+        names.setdefault(_reason(knowledge, name), []).append(name)
+    told = [
+        f"no introspection of {', '.join(each)} in any arm: {why}" for why, each in names.items()
+    ]
+    if withheld and not knowledge.granted(phase):
+        raise NotReadyError(f"phase {phase.key} is left with nothing to grant: {' '.join(told)}")
+    for each in told:
+        say(f"phase {phase.key}: {each}")
+
+
+def _reason(knowledge: Knowledge, name: str) -> str:
+    """Return why no arm has the capability `name`, and the remedy if there is one."""
+    blind = [model for model, subject in knowledge.subjects.items() if subject.checkpoint is None]
+    if name in OF_CHECKPOINT and blind:
+        models = ", ".join(blind)
+        remedy = f"Name them with --checkpoint {blind[0]}=DIR."
+        return f"the weights of {models} cannot be read. {remedy}"
+    return "it is not to be had here."

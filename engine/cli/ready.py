@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.chat import ChatBackend
@@ -13,11 +14,13 @@ from engine.cli.options import minimum_tier
 from engine.cli.record import manifest_of
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
+from engine.introspection.generation import generated
 from engine.loop import Parts, Record
 from engine.manifest import Manifest
 from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
 from engine.settings import read_key
+from engine.standing import Standing
 from engine.transcript import Investigation
 
 
@@ -35,13 +38,16 @@ class Ready:
     def parts(self, study: Study, record: Record, case: Investigation) -> Parts:
         """Return what one investigation works with."""
         phase = study.phase(case.phase)
+        standing = Standing()
+        report = partial(generated, phase, standing, window=self.window)
         return Parts(
             phase=phase,
             chat=self.backends[case.model],
             sandbox=self.sandbox,
-            powers=self.knowledge.powers(case.model, phase),
+            powers=self.knowledge.powers(case.model, phase, report),
             record=record,
             window=self.window,
+            standing=standing,
         )
 
 

@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from engine.phase import Phase
+from engine.standing import Standing
+from engine.transcript import Usage
+
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine has done for one investigation so far, as it really is."""
@@ -25,6 +29,23 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True):
 
 Report = Callable[[], Generated]
 """Returns the figures of this moment."""
+
+
+def generated(phase: Phase, standing: Standing, *, window: int | None) -> Generated:
+    """Return the figures of an investigation of `phase` that stands at `standing`."""
+    sampling, latest = phase.sampling, standing.counted or Usage()
+    return Generated(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_reply_tokens=sampling.max_tokens,
+        context_window_tokens=window,
+        context_used_tokens=latest.prompt_tokens + latest.completion_tokens,
+        n_replies=standing.n_replies,
+        prompt_tokens=standing.replied.prompt_tokens,
+        completion_tokens=standing.replied.completion_tokens,
+        cached_tokens=standing.replied.cached_tokens,
+        n_compactions=standing.n_compactions,
+    )
 
 
 class Generation:

@@ -6,6 +6,9 @@ from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.stubs import module_source
 from engine.introspection.weights import Weights
 
+OF_CHECKPOINT = ("architecture", "weights")
+"""Capabilities that answer from the checkpoint alone."""
+
 
 class Subject:
     """One model: what its checkpoint tells, and the answers already computed about it."""
@@ -45,7 +48,7 @@ def available_capabilities(
     `checkpoint` is that of the model, None if it cannot be read; `is_reported` says that the
     engine will tell the table what it generates, `has_documents` that there are some to read.
     """
-    of_checkpoint = () if checkpoint is None else ("architecture", "weights")
+    of_checkpoint = () if checkpoint is None else OF_CHECKPOINT
     of_engine = ("generation",) if is_reported else ()
     of_documents = ("heritage",) if has_documents else ()
     return (*of_checkpoint, "memory", *of_engine, *of_documents)

@@ -14,6 +14,7 @@ from engine.loop import Parts
 from engine.phase import Experiment, Phase
 from engine.sandbox import Limits
 from engine.sandbox.host import open_sandbox
+from engine.standing import Standing
 from engine.transcript import Investigation, Transcript
 from phases.load import get_phase
 
@@ -74,4 +75,5 @@ async def parts_with(
 
 def again(parts: Parts, chat: ChatBackend) -> Parts:
     """The same parts with another model and a fresh table."""
-    return replace(parts, chat=chat, powers=CapabilityTable(["memory"], subject=Subject()))
+    powers = CapabilityTable(["memory"], subject=Subject())
+    return replace(parts, chat=chat, powers=powers, standing=Standing())
