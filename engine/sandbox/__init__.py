@@ -44,6 +44,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Workspace(Protocol):
     """The process and namespace of one investigation."""
 
+    def give(self, modules: Mapping[str, str]) -> None:
+        """Let `modules` be imported too, from the next block on; the namespace stays.
+
+        Dotted name -> Python source. A module that is there already is run anew in its place.
+        """
+        ...
+
     async def execute(self, code: str) -> Execution:
         """Run one block to its end and return what came of it.
 

@@ -37,12 +37,17 @@ class SourceFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
         `file_name` names the code in tracebacks; `extra_builtins` are seen by these modules only.
         """
-        self._sources = {parent: "" for name in sources for parent in _parents(name)} | dict(
-            sources
-        )
-        self._packages = {parent for name in sources for parent in _parents(name)}
+        self._sources: dict[str, str] = {}
+        self._packages: set[str] = set()
         self._file_name = file_name
         self._extra = extra_builtins
+        self.add(sources)
+
+    def add(self, sources: Mapping[str, str]) -> None:
+        """Serve these too, in place of what has the same name."""
+        parents = {parent for name in sources for parent in _parents(name)}
+        self._packages |= parents
+        self._sources = dict.fromkeys(parents, "") | self._sources | dict(sources)
 
     def find_spec(
         self,

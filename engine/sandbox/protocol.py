@@ -41,6 +41,12 @@ class Begin(Frame, tag="begin", frozen=True):
     seed: int | None
 
 
+class Give(Frame, tag="give", frozen=True):
+    """Host to worker, between blocks: further modules to serve; answered as `Begin` is."""
+
+    modules: dict[str, str]
+
+
 class Run(Frame, tag="run", frozen=True):
     """Host to worker: execute one block."""
 
@@ -89,7 +95,7 @@ class Refused(Frame, tag="refused", frozen=True):
 
 
 class Ready(Frame, tag="ready", frozen=True):
-    """Worker to host, once: the seal holds and the modules are loaded."""
+    """Worker to host: the seal holds and the modules are loaded."""
 
 
 class Ask(Frame, tag="ask", frozen=True):
@@ -138,7 +144,7 @@ class Exited(Frame, tag="exited", frozen=True):
     status: int
 
 
-ToWorker = Begin | Run | Answered | WithArrays | Refused
+ToWorker = Begin | Give | Run | Answered | WithArrays | Refused
 FromWorker = Ready | Ask | Done
 FromZygote = Hello | Forked | Exited
 

@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, cast
 
 import msgspec
@@ -25,6 +25,7 @@ from engine.sandbox.protocol import (
     Ask,
     Begin,
     Done,
+    Give,
     Ready,
     Refused,
     Run,
@@ -97,35 +98,44 @@ class Worker:
         self._asker = Asker(wire, self._decoder)
         self._namespace = new_namespace()
         self._hidden = {outcome.__code__.co_filename.removesuffix("interpreter.py")}
+        self._finder = SourceFinder(
+            {}, file_name=lambda name: f"<{name}>", extra_builtins={"_ask": self._asker}
+        )
 
     def begin(self) -> None:
         """Take the modules, and say that all is ready."""
         begin = self._wire.receive(self._decoder)
         assert isinstance(begin, Begin), begin
         _seed(begin.seed)
-        finder = SourceFinder(
-            begin.modules,
-            file_name=lambda name: f"<{name}>",
-            extra_builtins={"_ask": self._asker},
-        )
-        self._hidden |= {f"<{name}>" for name in begin.modules}
         tops = sorted({name.partition(".")[0] for name in begin.modules})
-        sys.meta_path.insert(0, finder)
+        sys.meta_path.insert(0, self._finder)
         sys.meta_path.append(NothingElse(tops))
-        failure = outcome(lambda: _import_all(begin.modules), ())
-        self._wire.send(Ready() if failure is None else Done(0, failure))
+        self._take(begin.modules)
 
     def serve(self) -> None:
         """Execute blocks for ever."""
         while True:
             order = self._wire.receive(self._decoder)
+            if isinstance(order, Give):
+                self._take(order.modules)
+                continue
             assert isinstance(order, Run), order
-            self._asker.block_id = order.id
-            self._printed.reset()
-            sys.stdout = sys.stderr = self._printed
-            name = f"{BLOCK}{order.number}>"
-            failure = outcome(self._guarded(order.code, name), self._hidden)
-            self._wire.send(Done(order.id, failure))
+            self._run(order)
+
+    def _run(self, order: Run) -> None:
+        self._asker.block_id = order.id
+        self._printed.reset()
+        sys.stdout = sys.stderr = self._printed
+        name = f"{BLOCK}{order.number}>"
+        failure = outcome(self._guarded(order.code, name), self._hidden)
+        self._wire.send(Done(order.id, failure))
+
+    def _take(self, modules: Mapping[str, str]) -> None:
+        """Serve and load `modules`, and say how that went."""
+        self._finder.add(modules)
+        self._hidden |= {f"<{name}>" for name in modules}
+        failure = outcome(lambda: _load_all(modules), ())
+        self._wire.send(Ready() if failure is None else Done(0, failure))
 
     def _guarded(self, code: str, name: str) -> Callable[[], None]:
         """Let interrupts through while model code runs, and only then."""
@@ -143,9 +153,13 @@ class Worker:
         return run
 
 
-def _import_all(names: Iterable[str]) -> None:
+def _load_all(names: Iterable[str]) -> None:
     for name in names:
-        importlib.import_module(name)
+        there = sys.modules.get(name)
+        if there is None:
+            importlib.import_module(name)
+        else:
+            importlib.reload(there)
 
 
 def _seed(seed: int | None) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from engine.errors import SandboxError
 from engine.sandbox import Limits, printed
@@ -11,7 +11,7 @@ from engine.sandbox.channel import LostError
 from engine.sandbox.cores import Cores
 from engine.sandbox.plaintext import plain
 from engine.sandbox.process import Process
-from engine.sandbox.protocol import Ask, Begin, Done, Failure, Ready, Run, ViolationError
+from engine.sandbox.protocol import Ask, Begin, Done, Failure, Give, Ready, Run, ViolationError
 from engine.sandbox.questions import Questions, Reply
 from engine.sandbox.stint import Stint
 from engine.sandbox.watchdog import resident_bytes
@@ -46,6 +46,14 @@ class ProcessWorkspace:
         self._limits = limits
         self._process: Process | None = None
         self._n_blocks = 0
+        self._given: dict[str, str] = {}
+        """Modules that the process which runs has not been told of."""
+
+    def give(self, modules: Mapping[str, str]) -> None:
+        """Let `modules` be imported too; see `engine.sandbox.Workspace`."""
+        self._begin = Begin({**self._begin.modules, **modules}, self._begin.seed)
+        if self._process is not None:
+            self._given |= modules
 
     async def start(self) -> Process:
         """Have a worker forked and its modules loaded.
@@ -65,7 +73,7 @@ class ProcessWorkspace:
             raise SandboxError(f"a module cannot be loaded:\n{reply.failure.traceback}")
         assert isinstance(reply, Ready), reply
         process.ready_bytes = resident_bytes(process.host_pid())
-        self._n_blocks = 0
+        self._n_blocks, self._given = 0, {}
         return process
 
     async def execute(self, code: str) -> Execution:
@@ -112,11 +120,30 @@ class ProcessWorkspace:
         printed.clear(process.printed_fd)
         try:
             async with stint:
+                await self._hand_over(process)
                 await process.channel.send(run)
                 return await self._converse(stint, process, questions, run.id)
         except (LostError, ViolationError) as lost:
             how = await process.end()
             return Failure(kind=LOST, message=f"{str(lost) or how}; all variables are lost")
+
+    async def _hand_over(self, process: Process) -> None:
+        """Tell the process of what was given since it began.
+
+        Raises:
+            LostError: it cannot load that: earlier blocks have bent its imports.
+        """
+        if not self._given:
+            return
+        await process.channel.send(Give(self._given))
+        self._given = {}
+        try:
+            async with asyncio.timeout(_BEGIN_S):
+                reply = await process.channel.receive()
+        except TimeoutError:
+            raise LostError("modules could not be loaded in time") from None
+        if not isinstance(reply, Ready):
+            raise LostError("modules could not be loaded beside what earlier blocks changed")
 
     async def _converse(
         self, stint: Stint, process: Process, questions: Questions, block_id: int

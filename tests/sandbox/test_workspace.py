@@ -310,3 +310,58 @@ async def test_the_model_gets_what_the_journal_keeps(sandbox: ProcessSandbox) ->
         execution = await workspace.execute(block)
     assert execution.output == "{'1': None, 'pair': [1, 2]}\n"
     assert execution.calls[0].answer == {"1": None, "pair": [1, 2]}
+
+
+LATER = {
+    "introspection": '"""What can be known, now more."""\nfrom introspection import weights, later\n',
+    "introspection.later": '"""Given later."""\n\ndef ask():\n    return _ask("later", {})\n',
+}
+_USE_LATER = "from introspection import later\nprint(x, later.ask()['method'])"
+
+
+async def test_a_module_given_later_can_be_imported_beside_the_variables_of_before(
+    workspace: ProcessWorkspace,
+) -> None:
+    await _outputs(workspace, "import introspection\nx = 1")
+    before = await workspace.execute("import introspection.later")
+    workspace.give(LATER)
+    assert before.error == ExecutionError(
+        "ModuleNotFoundError", "No module named 'introspection.later'"
+    )
+    assert await _outputs(workspace, _USE_LATER, "print(introspection.__doc__)") == [
+        "1 later\n",
+        "What can be known, now more.\n",
+    ]
+
+
+async def test_a_module_given_before_the_first_block_is_there(workspace: ProcessWorkspace) -> None:
+    workspace.give(LATER)
+    assert await _outputs(workspace, f"x = 1\n{_USE_LATER}") == ["1 later\n"]
+
+
+async def test_a_new_process_has_the_modules_that_the_lost_one_was_given(
+    workspace: ProcessWorkspace,
+) -> None:
+    await _outputs(workspace, "x = 1")
+    workspace.give(LATER)
+    await workspace.execute("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\nos._exit(1)")
+    assert await _outputs(workspace, f"x = 2\n{_USE_LATER}") == ["2 later\n"]
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [
+        "import sys\nsys.meta_path.clear()",
+        "import sys\nsys.modules['introspection'] = 5",
+        "import importlib\nimportlib.reload = None",
+    ],
+)
+async def test_imports_that_code_has_bent_cost_the_process_and_nothing_else(
+    workspace: ProcessWorkspace, bent: str
+) -> None:
+    await _outputs(workspace, bent)
+    workspace.give(LATER)
+    lost = await workspace.execute("print(1)")
+    assert lost.error is not None
+    assert lost.error.kind == "NamespaceLost"
+    assert await _outputs(workspace, f"x = 3\n{_USE_LATER}") == ["3 later\n"]
