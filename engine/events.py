@@ -5,7 +5,7 @@
 
 import msgspec
 
-from engine.transcript import Completion, Execution, Message, StopReason
+from engine.transcript import Completion, Execution, Message, RequirementCheck, StopReason
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
@@ -76,6 +76,8 @@ class TurnEnded(Event, frozen=True, tag="turn_ended"):
     observation: str | None
     ends: StopReason | None = None
     """Why the experiment ends with this turn; None when it goes on."""
+    is_told_shortfall: bool = False
+    """The model wanted to end, and was told what the experiment still requires."""
 
 
 class ExperimentEnded(Event, frozen=True, tag="experiment_ended"):
@@ -84,6 +86,8 @@ class ExperimentEnded(Event, frozen=True, tag="experiment_ended"):
     investigation: str
     experiment: str
     stop_reason: StopReason
+    requirements: RequirementCheck | None = None
+    """None: it required nothing."""
 
 
 class InvestigationEnded(Event, frozen=True, tag="investigation_ended"):

@@ -15,7 +15,14 @@ from engine.events import (
     RunStarted,
     TurnEnded,
 )
-from engine.transcript import Investigation, Message, StopReason, Transcript, Turn
+from engine.transcript import (
+    Investigation,
+    Message,
+    RequirementCheck,
+    StopReason,
+    Transcript,
+    Turn,
+)
 
 
 def transcripts(events: Iterable[AnyEvent]) -> tuple[Transcript, ...]:
@@ -49,6 +56,7 @@ class _Draft:
     turns: list[Turn] = field(default_factory=list[Turn])
     revivals: list[bool] = field(default_factory=list[bool])
     experiments: dict[str, StopReason | None] = field(default_factory=dict[str, StopReason | None])
+    checks: list[RequirementCheck] = field(default_factory=list[RequirementCheck])
 
     def take(
         self,
@@ -70,6 +78,7 @@ class _Draft:
                 self._take_turn(event)
             case ExperimentEnded():
                 self.experiments[event.experiment] = event.stop_reason
+                self.checks += [event.requirements] if event.requirements else []
             case InvestigationEnded():
                 self.end = event
             case InvestigationResumed():
@@ -119,6 +128,7 @@ class _Draft:
             experiments=tuple(self.experiments.items()),
             messages=tuple(self.messages),
             turns=tuple(self.turns),
+            requirements=tuple(self.checks),
             revivals=tuple("exact" if is_exact else "diverged" for is_exact in self.revivals),
         )
 

@@ -26,8 +26,9 @@ from engine.events import (
     TurnEnded,
 )
 from engine.observation import respond
-from engine.phase import Experiment, Phase
+from engine.phase import HERITAGE, Experiment, Phase
 from engine.prompts import render
+from engine.requirements import checked
 from engine.revival import Revival
 from engine.sandbox import Answer, Sandbox, Workspace
 from engine.standing import Standing
@@ -68,6 +69,10 @@ class Powers(Protocol):
     @property
     def answer(self) -> Answer:
         """Answers the calls that model code makes."""
+        ...
+
+    def grant(self, *names: str) -> Mapping[str, str]:
+        """Grant more from now on; return the modules that are new or have changed."""
         ...
 
     def restore(self, calls: Iterable[Call]) -> None:
@@ -136,11 +141,19 @@ class _Course:
         self._standing = standing
 
     async def resume(self, revival: Revival) -> None:
+        gifts = self._gifts()
         self._parts.powers.restore(revival.calls)
-        is_exact = await revival.run(self._workspace)
+        is_exact = await revival.run(self._workspace, gifts)
         self._happens(
             InvestigationResumed(time=self._now(), investigation=self._case.id, is_exact=is_exact)
         )
+
+    def _gifts(self) -> dict[int, Mapping[str, str]]:
+        """Grant again what was granted before; return it by the number of blocks before it."""
+        heritage, starts = self._phase.heritage, self._standing.starts
+        if heritage is None or heritage.begins not in starts:
+            return {}
+        return {starts[heritage.begins]: self._parts.powers.grant(HERITAGE)}
 
     async def run(self) -> StopReason:
         ends = self._standing.ends
@@ -162,6 +175,7 @@ class _Course:
                 investigation=self._case.id,
                 experiment=experiment.name,
                 stop_reason=reason,
+                requirements=checked(experiment, self._standing.own_executions),
             )
         )
 
@@ -261,16 +275,18 @@ class _Course:
                 executions=executions,
                 observation=respond(self._phase, action, executions, verdict.notes),
                 ends=verdict.ends,
+                is_told_shortfall=verdict.is_told_shortfall,
             )
         )
 
     def _open(self, experiment: Experiment) -> None:
         """Begin an experiment; an observation that was not sent yet opens its prompt."""
         standing = self._standing
-        prompt = render(experiment.prompt, max_turns=experiment.max_turns)
-        content = f"{standing.unsent}\n\n{prompt}" if standing.unsent else prompt
         is_first = not standing.conversation.messages
         opening = (Message("system", self._system_prompt()),) if is_first else ()
+        prompt = render(experiment.prompt, max_turns=experiment.max_turns)
+        parts = (standing.unsent, prompt, self._introduction(experiment))
+        content = "\n\n".join(part for part in parts if part)
         self._happens(
             ExperimentStarted(
                 time=self._now(),
@@ -279,6 +295,15 @@ class _Course:
                 messages=(*opening, Message("user", content)),
             )
         )
+
+    def _introduction(self, experiment: Experiment) -> str | None:
+        """Return the word on the documents, granted now if they begin with `experiment`."""
+        heritage, powers = self._phase.heritage, self._parts.powers
+        if heritage is None or not self._phase.has_heritage(experiment.name):
+            return None
+        if heritage.begins == experiment.name:
+            self._workspace.give(powers.grant(HERITAGE))
+        return render(self._phase.texts.heritage, line=dict(powers.lines)[HERITAGE])
 
     def _system_prompt(self) -> str:
         lines = tuple(self._parts.powers.lines)

@@ -31,6 +31,17 @@ class Arm(_Value):
     requests_per_s: float | None
 
 
+class DocumentSet(_Value):
+    """The documents that phases with heritage granted."""
+
+    directory: str | None
+    """None: a set that ships."""
+    names: tuple[str, ...]
+    """In reading order."""
+    fingerprint: str
+    """Hash of all texts."""
+
+
 class SandboxFacts(_Value):
     """How model code was held."""
 
@@ -57,6 +68,8 @@ class Manifest(_Value):
     phases: tuple[Phase, ...]
     capabilities: tuple[str, ...]
     """Introspection that every arm could have been granted."""
+    documents: dict[str, DocumentSet] = {}
+    """By the set that a phase names, "true" or "wrong"; only those that some phase grants."""
     sandbox: SandboxFacts
     versions: dict[str, str]
     """Package -> version."""

@@ -22,7 +22,7 @@ def respond(
     if executions:
         return observe(phase, executions, notes)
     word = _word_on(phase, action)
-    return "\n\n".join([word, *notes]) if word else None
+    return "\n\n".join([*([word] if word else []), *notes]) or None
 
 
 def observe(phase: Phase, executions: Sequence[Execution], notes: Sequence[str]) -> str:

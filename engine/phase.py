@@ -1,8 +1,14 @@
 """Phase: the definition of an experimental condition, as data. No file is read here."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+DocumentsKind = Literal["true", "wrong"]
+"""The documents that are about the subject of the study, or those about another."""
+
+HERITAGE = "heritage"
+"""Name of the capability whose documents come into an investigation."""
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -56,6 +62,23 @@ class Reminders(_Value):
     """One more reminder when this many are left."""
 
 
+class Requirements(_Value):
+    """What an experiment asks for at least. Unmet, the model is told once, and it is recorded."""
+
+    min_code_blocks: int = Field(default=0, ge=0)
+    """Executed code blocks."""
+    min_findings: int = Field(default=0, ge=0)
+    """Findings stored."""
+
+
+class Heritage(_Value):
+    """Which documents an arm gets, and from when on. Before that nothing of them can be seen."""
+
+    documents: DocumentsKind
+    begins: str
+    """Name of the experiment from which on they are granted."""
+
+
 class Experiment(_Value):
     """One prompted stage of a phase."""
 
@@ -65,6 +88,13 @@ class Experiment(_Value):
     has_code: bool = True
     """False: code in replies is not executed, and the stage is one turn of discussion."""
     max_turns: Positive = 50
+    requires: Requirements = Requirements()
+
+    @model_validator(mode="after")
+    def _requires_what_can_be_done(self) -> Self:
+        if not self.has_code and self.requires != Requirements():
+            raise ValueError("requires what only code can do, and has_code is false")
+        return self
 
 
 class Texts(_Value):
@@ -84,6 +114,8 @@ class Texts(_Value):
     summarised: str
     no_output: str
     namespace_lost: str
+    heritage: str
+    shortfall: str
 
 
 class Phase(_Value):
@@ -94,7 +126,9 @@ class Phase(_Value):
     asks: str
     """The question that the condition is there to answer."""
     capabilities: tuple[str, ...] = Field(min_length=1)
-    """Names of the introspection modules granted."""
+    """Names of the introspection modules granted from the start; heritage has its own table."""
+    heritage: Heritage | None = None
+    """None: never."""
     experiments: tuple[Experiment, ...] = Field(min_length=1)
     sampling: Sampling = Sampling()
     rules: ReplyRules = ReplyRules()
@@ -104,3 +138,27 @@ class Phase(_Value):
     """Prompt and completion tokens of one investigation, all turns together."""
     max_seconds: float | None = Field(default=None, gt=0)
     texts: Texts
+
+    @model_validator(mode="after")
+    def _names_what_is_there(self) -> Self:
+        names = [experiment.name for experiment in self.experiments]
+        twice = [name for place, name in enumerate(names) if name in names[:place]]
+        if twice:
+            raise ValueError(f"two experiments are called {twice[0]!r}")
+        if HERITAGE in self.capabilities:
+            raise ValueError(
+                "capabilities names 'heritage'; say which documents and from when on in a table"
+                ' [heritage] with documents = "true" or "wrong" and begins = "EXPERIMENT"'
+            )
+        if self.heritage and self.heritage.begins not in names:
+            known = ", ".join(names)
+            raise ValueError(
+                f"heritage begins with {self.heritage.begins!r}, and the experiments are: {known}"
+            )
+        return self
+
+    def has_heritage(self, experiment: str) -> bool:
+        """Tell whether the documents are granted in the experiment of this name."""
+        names = [each.name for each in self.experiments]
+        begins = self.heritage and self.heritage.begins
+        return begins is not None and names.index(experiment) >= names.index(begins)

@@ -6,6 +6,7 @@ Of an array the record has a digest alone: it is asked for again, and must be th
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from engine.errors import CapabilityError
 from engine.sandbox import Answer, Workspace
@@ -19,7 +20,8 @@ class Revival:
     def __init__(self, executions: Sequence[Execution], live: Answer) -> None:
         """Bring back what `executions` left behind; `live` answers what comes later."""
         self.calls = [call for execution in executions for call in execution.calls]
-        self._executions = _since_last_loss(executions)
+        self._n_lost = _n_lost(executions)
+        self._executions = executions[self._n_lost :]
         self._live = live
         self._recorded: deque[Call] = deque()
         self._is_over = not executions
@@ -45,19 +47,31 @@ class Revival:
             raise CapabilityError("RuntimeError", f"{call.method}: not the array of before")
         return answer
 
-    async def run(self, workspace: Workspace) -> bool:
-        """Run the recorded blocks in `workspace`; True when each printed what it did before."""
-        is_exact = True
-        for recorded in self._executions:
+    async def run(
+        self, workspace: Workspace, gifts: Mapping[int, Mapping[str, str]] = MappingProxyType({})
+    ) -> bool:
+        """Run the recorded blocks in `workspace`; True when each printed what it did before.
+
+        `gifts`: modules that were given in between, by the number of recorded blocks before them.
+        """
+        is_exact, waiting = True, dict(gifts)
+        for n_before, recorded in enumerate(self._executions, self._n_lost):
+            _give(workspace, waiting, n_before)
             self._recorded = deque(recorded.calls)
             again = await workspace.execute(recorded.code)
             is_exact = is_exact and again.output == recorded.output
+        _give(workspace, waiting, self._n_lost + len(self._executions))
         self._is_over = True
         return is_exact
 
 
-def _since_last_loss(executions: Sequence[Execution]) -> Sequence[Execution]:
-    """Return what ran after the process was last lost; what ran before left nothing."""
+def _give(workspace: Workspace, waiting: dict[int, Mapping[str, str]], n_before: int) -> None:
+    for due in [each for each in waiting if each <= n_before]:
+        workspace.give(waiting.pop(due))
+
+
+def _n_lost(executions: Sequence[Execution]) -> int:
+    """Return how many ran until the process was last lost: they left nothing."""
     errors = [each.error.kind if each.error else None for each in executions]
     losses = [position for position, kind in enumerate(errors) if kind == NAMESPACE_LOST]
-    return executions[losses[-1] + 1 :] if losses else executions
+    return losses[-1] + 1 if losses else 0

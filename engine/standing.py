@@ -47,6 +47,10 @@ class Standing:
     """Why the experiments before ended, in order."""
     done: list[Deed] = field(default_factory=list[Deed])
     """The turns of the open experiment."""
+    is_told_shortfall: bool = False
+    """The model knows what the open experiment still requires of it."""
+    starts: dict[str, int] = field(default_factory=dict[str, int])
+    """Experiment -> executions before it."""
     idle: int = 0
     """Turns without executed code since the last one with it."""
     executions: list[Execution] = field(default_factory=list[Execution])
@@ -69,6 +73,11 @@ class Standing:
                 pass
 
     @property
+    def own_executions(self) -> list[Execution]:
+        """What was executed in the open experiment."""
+        return self.executions[self.starts[self.experiment] :] if self.experiment else []
+
+    @property
     def ending(self) -> StopReason | None:
         """Why the open experiment ends after its last turn; None when it goes on."""
         return self.last.ends if self.last and self.asked is None else None
@@ -81,7 +90,8 @@ class Standing:
 
     def _open(self, event: ExperimentStarted) -> None:
         self.experiment, self.used, self.last, self.unsent = event.experiment, 0, None, None
-        self.done, self.idle = [], 0
+        self.done, self.idle, self.is_told_shortfall = [], 0, False
+        self.starts[event.experiment] = len(self.executions)
         self.opening = event.messages[-1].content
         for message in event.messages:
             self._add(message)
@@ -109,6 +119,7 @@ class Standing:
         outputs = tuple(execution.output for execution in event.executions)
         self.done.append((self.asked.own_text, outputs))
         self.idle = 0 if event.executions else self.idle + 1
+        self.is_told_shortfall = self.is_told_shortfall or event.is_told_shortfall
         self.last, self.asked = event, None
         self.executions += event.executions
 

@@ -143,6 +143,21 @@ class Investigation(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
 
 
+class RequirementCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What an experiment required, and what there was of it when it ended."""
+
+    experiment: str
+    min_code_blocks: int
+    code_blocks: int
+    min_findings: int
+    findings: int
+
+    @property
+    def is_met(self) -> bool:
+        """True when nothing is short."""
+        return self.code_blocks >= self.min_code_blocks and self.findings >= self.min_findings
+
+
 class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """All that is recorded of one investigation."""
 
@@ -158,6 +173,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[Message, ...] = ()
     """The conversation as the model saw it."""
     turns: tuple[Turn, ...] = ()
+    requirements: tuple[RequirementCheck, ...] = ()
+    """One for each ended experiment that required something."""
     revivals: tuple[Literal["exact", "diverged"], ...] = ()
     """One for each time it was taken up again: did the namespace come back as it was?"""
 

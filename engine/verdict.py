@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from engine.actions import (
     AnyAction,
     Ask,
@@ -18,8 +20,12 @@ from engine.events import CompletionReceived
 from engine.phase import Experiment, Phase
 from engine.prompts import render
 from engine.repetition import n_repeats
+from engine.requirements import checked
 from engine.standing import Standing
 from engine.transcript import Execution, StopReason
+
+_BY_ITSELF = frozenset({StopReason.COMPLETED, StopReason.NO_CODE})
+"""Ends that the model chose."""
 
 
 class Verdict(NamedTuple):
@@ -29,6 +35,8 @@ class Verdict(NamedTuple):
     """Why the experiment ends with it; None when it goes on."""
     notes: tuple[str, ...]
     """Said to the model beside the outputs."""
+    is_told_shortfall: bool = False
+    """It wanted to end, and the notes say what the experiment still requires."""
 
 
 def judge(
@@ -45,6 +53,8 @@ def judge(
     idle = 0 if executions else standing.idle + 1
     used = standing.used + 1
     ends = end_of(phase, experiment, action, executions)
+    short = _shortfall(phase, experiment, standing, executions) if ends in _BY_ITSELF else None
+    ends = None if short else ends
     if not ends and (repeats >= phase.rules.repeats_to_stop or idle >= phase.rules.idle_to_stop):
         ends = StopReason.STUCK
     if not ends and used >= experiment.max_turns:
@@ -52,7 +62,19 @@ def judge(
     if ends:
         return Verdict(ends, ())
     due = reminder(phase, used=used, limit=experiment.max_turns)
-    return Verdict(None, (*_notes(phase, standing.asked, repeats), *([due] if due else [])))
+    said = (*_notes(phase, standing.asked, repeats), short, due)
+    return Verdict(None, tuple(note for note in said if note), is_told_shortfall=bool(short))
+
+
+def _shortfall(
+    phase: Phase, experiment: Experiment, standing: Standing, executions: Sequence[Execution]
+) -> str | None:
+    """Return the word on what the experiment still requires; it is said once."""
+    check = checked(experiment, [*standing.own_executions, *executions])
+    if check is None or check.is_met or standing.is_told_shortfall:
+        return None
+    facts = msgspec.structs.asdict(check)
+    return render(phase.texts.shortfall, **facts, done_signal=phase.rules.done_signal)
 
 
 def _notes(phase: Phase, asked: CompletionReceived, repeats: int) -> list[str]:

@@ -1,33 +1,21 @@
 """Reading phases from their folders."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from engine.errors import UsageError
-from engine.phase import Phase
+from engine.phase import DocumentsKind, Experiment, Phase, Texts
+from engine.prompts import render
+from phases.faults import explain
 
 _HERE = Path(__file__).parent
-_TEXTS = (
-    "system",
-    "observation",
-    "reminder",
-    "cut",
-    "malformed",
-    "nudge",
-    "empty",
-    "circling",
-    "foreign",
-    "repeated",
-    "summarise",
-    "summarised",
-    "no_output",
-    "namespace_lost",
-)
+_COMMON = _HERE / "common"
+_DOCUMENTS = {"true": "examination", "wrong": "free-will"}
 
 
 def list_phases() -> tuple[str, ...]:
@@ -48,42 +36,70 @@ def get_phase(key: str) -> Phase:
     return load_phase(_HERE / key)
 
 
-def get_phases(keys: Sequence[str]) -> tuple[Phase, ...]:
-    """Return the shipped phases called `keys`, in their order.
+def get_phases(keys: Sequence[str], folders: Iterable[Path] = ()) -> tuple[Phase, ...]:
+    """Return the shipped phases called `keys` and those that `folders` define, in their order.
 
     Raises:
-        UsageError: one is unknown or named twice.
+        UsageError: one is unknown, malformed, or two have the same key.
     """
-    twice = [key for position, key in enumerate(keys) if key in keys[:position]]
+    found = (*map(get_phase, keys), *map(load_phase, folders))
+    names = [phase.key for phase in found]
+    twice = [key for position, key in enumerate(names) if key in names[:position]]
     if twice:
         raise UsageError(f"phase {twice[0]!r} is named twice; use --replicates for repetitions.")
-    return tuple(map(get_phase, keys))
+    return found
 
 
 def load_phase(folder: Path) -> Phase:
     """Return the phase that `folder` defines by its phase.toml and the Markdown beside it.
 
     Raises:
-        UsageError: a file is missing or malformed; file, field and remedy are named.
+        UsageError: a file is missing or malformed; file, line, field and remedy are named.
     """
+    folder = folder.resolve()
     path = folder / "phase.toml"
-    fields = _toml(path)
-    for experiment in fields.get("experiments", []):
-        if isinstance(experiment.get("prompt"), str):
-            experiment["prompt"] = _text(folder / experiment["prompt"])
-    fields |= {"key": folder.name, "rules": _rules(fields), "texts": _texts()}
+    given = _text(path)
+    fields = _toml(_COMMON / "capabilities.toml") | _toml(path)
+    stated = {"key": folder.name, "rules": _rules(fields), "texts": _texts()}
     try:
-        return Phase.model_validate(fields)
+        phase = Phase.model_validate(fields | stated)
     except ValidationError as error:
-        raise UsageError(_explain(path, error)) from error
+        raise UsageError(explain(path, given, error)) from error
+    stages = tuple(_with_prompt(folder, experiment) for experiment in phase.experiments)
+    return phase.model_copy(update={"experiments": stages})
 
 
-def _rules(fields: dict[str, Any]) -> dict[str, Any]:
-    return _toml(_HERE / "common" / "rules.toml") | fields.get("rules", {})
+def documents_folder(which: DocumentsKind) -> Path:
+    """Return the directory of the documents that ship, of the set that a phase names."""
+    return _HERE / "heritage" / _DOCUMENTS[which]
+
+
+def _with_prompt(folder: Path, experiment: Experiment) -> Experiment:
+    """Put the text of the prompt in place of its file name.
+
+    Raises:
+        UsageError: it is missing, empty or uses a variable that there is not.
+    """
+    path = folder / experiment.prompt
+    text = _text(path)
+    if not text.strip():
+        raise UsageError(f"{path}: is empty; write what the model is asked in this experiment.")
+    try:
+        render(text, max_turns=experiment.max_turns)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}. The one variable is {{{{ max_turns }}}}.") from error
+    return experiment.model_copy(update={"prompt": text})
+
+
+def _rules(fields: dict[str, Any]) -> object:
+    given = fields.get("rules", {})
+    if not isinstance(given, dict):
+        return given
+    return _toml(_COMMON / "rules.toml") | cast("dict[str, Any]", given)
 
 
 def _texts() -> dict[str, str]:
-    return {name: _text(_HERE / "common" / f"{name}.md") for name in _TEXTS}
+    return {name: _text(_COMMON / f"{name}.md") for name in Texts.model_fields}
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -98,11 +114,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); a phase needs this file.") from error
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    faults = (
-        f"field {'.'.join(map(str, fault['loc'])) or '(top level)'}: {fault['msg']}"
-        for fault in error.errors()
-    )
-    return f"{path}: " + "; ".join(faults)

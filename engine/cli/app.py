@@ -27,7 +27,7 @@ COMMANDS = {
     ),
     "resume": ("engine.cli.resume:resume", "Go on with a run that was interrupted or killed."),
     "report": ("engine.cli.report:report", "Show what a run found."),
-    "phases": ("engine.cli.phases:phases", "List the experimental conditions."),
+    "phases": ("engine.cli.phases:app", "List the experimental conditions."),
     "presets": ("engine.cli.presets:presets", "List the models that are known by name."),
     "hardware": ("engine.cli.hardware:hardware", "Show this machine, and the profiles."),
     "plan": ("engine.cli.plan:plan", "Fit models to a GPU, and say where the memory goes."),

@@ -21,7 +21,8 @@ def compare(*phase: str, models: str = "", options: Options | None = None) -> in
         A,B: names of the models to compare. Default: all that are there.
     """
     options = options or Options()
-    return carry_out(plan_comparison(phase or (MAIN_PHASE,), models, options))
+    is_default = not phase and not options.phase
+    return carry_out(plan_comparison((MAIN_PHASE,) if is_default else phase, models, options))
 
 
 def plan_comparison(keys: tuple[str, ...], models: str, options: Options) -> Study:
@@ -30,7 +31,7 @@ def plan_comparison(keys: tuple[str, ...], models: str, options: Options) -> Stu
     Raises:
         UsageError: a phase or model is unknown, or there are not two models.
     """
-    phases = get_phases(keys)
+    phases = get_phases(keys, options.phase)
     wanted = tuple(name.strip() for name in models.split(",") if name.strip())
     if len(set(wanted)) < len(wanted):
         raise UsageError(f"--models {models}: one model is named twice.")

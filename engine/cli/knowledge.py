@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.cli.console import say
+from engine.cli.library import Library
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
 from engine.introspection.checkpoint import open_checkpoint
@@ -19,6 +20,7 @@ class Knowledge:
 
     subjects: dict[str, Subject]
     capabilities: tuple[str, ...]
+    library: Library
 
     def powers(self, model: str, phase: Phase, report: Report) -> CapabilityTable:
         """Return a new table for one investigation: what the phase grants and every arm has.
@@ -26,7 +28,8 @@ class Knowledge:
         `report` tells what the engine has done for the investigation.
         """
         granted, subject = self.granted(phase), self.subjects[model]
-        return CapabilityTable(granted, subject=subject, generation=report)
+        documents = self.library[phase.heritage.documents] if phase.heritage else None
+        return CapabilityTable(granted, subject=subject, generation=report, documents=documents)
 
     def granted(self, phase: Phase) -> tuple[str, ...]:
         """Return the capabilities that an investigation of `phase` gets, whatever the model."""
@@ -38,7 +41,9 @@ class Knowledge:
         return checkpoint.fingerprint if checkpoint else None
 
 
-def open_knowledge(endpoints: Iterable[Endpoint], phases: Iterable[Phase]) -> Knowledge:
+def open_knowledge(
+    endpoints: Iterable[Endpoint], phases: Iterable[Phase], library: Library
+) -> Knowledge:
     """Open the checkpoints of `endpoints`; what one arm lacks is withheld from all.
 
     Raises:
@@ -48,7 +53,9 @@ def open_knowledge(endpoints: Iterable[Endpoint], phases: Iterable[Phase]) -> Kn
     blind = any(subject.checkpoint is None for subject in subjects.values())
     seen = None if blind else next(iter(subjects.values())).checkpoint
     knowledge = Knowledge(
-        subjects=subjects, capabilities=available_capabilities(seen, is_reported=True)
+        subjects=subjects,
+        capabilities=available_capabilities(seen, is_reported=True),
+        library=library,
     )
     for phase in phases:
         _tell_withheld(knowledge, phase)

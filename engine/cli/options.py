@@ -26,6 +26,12 @@ class Options:
     checkpoint: Annotated[tuple[str, ...], Repeatable] = ()
     """NAME=DIR: directory with the config.json and safetensors of the weights that the endpoint
     NAME serves. Repeatable."""
+    phase: Annotated[tuple[Path, ...], Repeatable] = ()
+    """Folder of a phase of your own, run beside those named. Repeatable."""
+    heritage: Path | None = None
+    """Directory with Markdown files in place of the documents that phases with heritage grant."""
+    wrong_heritage: Path | None = None
+    """The same for phases that grant documents about another subject."""
     hardware: str | None = None
     """Profile of the machine to serve on (`hardware` lists them) in place of what is found."""
     quantization: Precision | None = None

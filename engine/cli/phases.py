@@ -1,16 +1,22 @@
-"""`phases`: the experimental conditions that there are."""
+"""`phases`: the experimental conditions that there are, one of them whole, and one of your own."""
 
+from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 from rich.table import Table
 
-from engine.cli.console import emit_json, emit_table
-from engine.phase import Phase
-from phases.load import get_phase, list_phases
+from engine.cli.console import emit, emit_json, emit_table
+from engine.phase import Phase, Requirements
+from phases.load import get_phase, list_phases, load_phase
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+
+app = App(name="phases", help="List the experimental conditions.", help_format="plaintext")
 
 
-def phases(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+@app.default
+def phases(*, as_json: Json = False) -> None:
     """List the experimental conditions.
 
     Parameters
@@ -25,15 +31,91 @@ def phases(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
         emit_table(_table(found))
 
 
+@app.command
+def show(key: str, /, *, as_json: Json = False) -> None:
+    """Show one condition: what it grants and when, and every prompt.
+
+    Parameters
+    ----------
+    key
+        Key of the phase.
+    as_json
+        Print it as JSON.
+    """
+    _show(get_phase(key), as_json=as_json)
+
+
+@app.command
+def check(folder: Path, /, *, as_json: Json = False) -> None:
+    """Read a phase of your own, and show it as it would run. Exit code 2 when it is malformed.
+
+    Parameters
+    ----------
+    folder
+        Directory with a phase.toml and the prompts that it names.
+    as_json
+        Print it as JSON.
+    """
+    _show(load_phase(folder), as_json=as_json)
+
+
+def _show(phase: Phase, *, as_json: bool) -> None:
+    if as_json:
+        emit_json(phase.model_dump())
+    else:
+        emit("\n".join([*_head(phase), *_stages(phase)]))
+
+
+def _head(phase: Phase) -> list[str]:
+    sampling = ", ".join(f"{name} {value}" for name, value in phase.sampling)
+    limits = {"tokens": phase.max_tokens_total, "seconds": phase.max_seconds}
+    budget = ", ".join(f"{limit} {name}" for name, limit in limits.items() if limit)
+    rules = phase.rules
+    return [
+        f"{phase.key}: {phase.title}",
+        phase.asks,
+        "",
+        f"capabilities: {', '.join(phase.capabilities)}",
+        f"heritage: {_heritage(phase)}",
+        f"sampling: {sampling}",
+        f"budget of an investigation: {budget or 'that of its experiments'}",
+        f"ends by: {rules.done_signal} printed, or one of: {', '.join(rules.done_phrases)}",
+    ]
+
+
+def _heritage(phase: Phase) -> str:
+    if not phase.heritage:
+        return "never"
+    kind = {"true": "on the subject of the study", "wrong": "on another subject"}
+    return f"documents {kind[phase.heritage.documents]}, from {phase.heritage.begins!r} on"
+
+
+def _stages(phase: Phase) -> list[str]:
+    lines: list[str] = []
+    for place, stage in enumerate(phase.experiments, 1):
+        code = f"at most {stage.max_turns} turns" if stage.has_code else "one reply, no code"
+        required = _required(stage.requires)
+        needs = f"; requires {required}" if required else ""
+        lines += ["", f"{place}. {stage.name}: {code}{needs}", "", stage.prompt.strip()]
+    return lines
+
+
+def _required(requires: Requirements) -> str:
+    asked = {"code blocks": requires.min_code_blocks, "findings": requires.min_findings}
+    return ", ".join(f"{name} {n}" for name, n in asked.items() if n)
+
+
 def _table(found: list[Phase]) -> Table:
-    table = Table("phase", "experiments", "turns", "code", "asks", box=None, pad_edge=False)
+    columns = ("phase", "experiments", "turns", "code", "heritage", "asks")
+    table = Table(*columns, box=None, pad_edge=False)
     for phase in found:
         stages = phase.experiments
         table.add_row(
             phase.key,
             ", ".join(stage.name for stage in stages),
-            "+".join(str(stage.max_turns) for stage in stages),
+            "+".join(str(stage.max_turns if stage.has_code else 1) for stage in stages),
             "/".join("on" if stage.has_code else "off" for stage in stages),
+            f"{phase.heritage.documents}, {phase.heritage.begins}" if phase.heritage else "never",
             phase.asks,
         )
     return table

@@ -10,6 +10,7 @@ from engine.chat import ChatBackend
 from engine.chat.served import open_backend
 from engine.cli.console import say
 from engine.cli.knowledge import Knowledge, open_knowledge
+from engine.cli.library import open_library
 from engine.cli.options import minimum_tier
 from engine.cli.record import manifest_of
 from engine.cli.study import Study
@@ -56,11 +57,12 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
     """Start servers and sandbox, open checkpoints and connections; close all on leaving."""
     limits = Limits()
     async with AsyncExitStack() as stack:
+        library = open_library(study.phases, study.options)
         sandbox = await stack.enter_async_context(
             open_sandbox(limits, minimum=minimum_tier(study.options))
         )
         endpoints = await stack.enter_async_context(study.serving.open(directory / "servers"))
-        knowledge = open_knowledge(endpoints, study.phases)
+        knowledge = open_knowledge(endpoints, study.phases, library)
         backends = {
             endpoint.model: await stack.enter_async_context(_backend(endpoint))
             for endpoint in endpoints

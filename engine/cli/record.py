@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from engine.cli.knowledge import Knowledge
+from engine.cli.library import facts_of
 from engine.cli.provenance import git_revision, machine, versions
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
@@ -36,6 +37,7 @@ def manifest_of(
         arms=tuple(_arm(endpoint, knowledge) for endpoint in endpoints),
         phases=study.phases,
         capabilities=knowledge.capabilities,
+        documents=facts_of(knowledge.library, study.options),
         sandbox=SandboxFacts(
             tier=sandbox.tier, walls=sandbox.walls, limits=msgspec.to_builtins(limits)
         ),
@@ -69,9 +71,13 @@ def _conditions(manifest: Manifest) -> dict[str, object]:
         for arm in manifest.arms
         for field in ("served_model", "checkpoint_fingerprint", "max_model_len")
     }
+    documents = {
+        f"{name} documents": facts.fingerprint for name, facts in manifest.documents.items()
+    }
     limits = {f"sandbox limit {name}": limit for name, limit in manifest.sandbox.limits.items()}
     return {
         **arms,
+        **documents,
         **limits,
         "capabilities": manifest.capabilities,
         "sandbox tier": manifest.sandbox.tier,

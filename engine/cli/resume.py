@@ -35,7 +35,10 @@ def resume(run: Path, /, *, endpoint: tuple[str, ...] = (), display: Display = "
 
 
 def _options(manifest: Manifest) -> Options:
+    folders = {name: item.directory for name, item in manifest.documents.items() if item.directory}
     return Options(
+        heritage=Path(folders["true"]) if "true" in folders else None,
+        wrong_heritage=Path(folders["wrong"]) if "wrong" in folders else None,
         checkpoint=_checkpoints(manifest),
         replicates=manifest.replicates,
         seed=manifest.seed,

@@ -4,23 +4,24 @@ from engine.cli.conduct import carry_out
 from engine.cli.options import Options
 from engine.cli.serving.choice import choose
 from engine.cli.study import Study
+from engine.errors import UsageError
 from engine.settings import read_settings
 from phases.load import get_phases
 
 
-def run(phase: str, *more: str, model: str | None = None, options: Options | None = None) -> int:
+def run(*phase: str, model: str | None = None, options: Options | None = None) -> int:
     """Run phases with one model.
 
     Parameters
     ----------
     phase
-        Key of a phase; `phases` lists them.
-    more
-        Further phases.
+        Keys of phases; `phases` lists them.
     model
         Model to investigate. Default: AGI_MODEL_NAME, or the first that is there.
     """
     options = options or Options()
-    phases = get_phases((phase, *more))
+    phases = get_phases(phase, options.phase)
+    if not phases:
+        raise UsageError("run: needs a PHASE (`phases` lists them) or a --phase DIR of your own.")
     wanted = model or read_settings().model_name or choose(options, ()).models[0]
     return carry_out(Study(serving=choose(options, (wanted,)), phases=phases, options=options))

@@ -1,13 +1,12 @@
 """What is counted in transcripts. Every figure is a count over recorded facts, never over words."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from engine.transcript import Execution, Transcript, Turn
-
-FINDING_CALL = "memory.record_observation"
+from engine.requirements import n_findings
+from engine.transcript import RequirementCheck, Transcript, Turn
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +25,8 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     introspection_calls: int
     findings: int
     """Findings stored: recorded calls that succeeded, not words that claim one."""
+    requirements: tuple[RequirementCheck, ...]
+    """What experiments required, beside what there was of it; none for most phases."""
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
@@ -58,7 +59,8 @@ def measure(transcript: Transcript) -> Measures:
         execution_errors=kinds.total(),
         execution_error_kinds=dict(sorted(kinds.items())),
         introspection_calls=sum(len(execution.calls) for execution in executions),
-        findings=_findings(executions),
+        findings=n_findings(executions),
+        requirements=transcript.requirements,
         prompt_tokens=sum(turn.completion.usage.prompt_tokens for turn in turns),
         completion_tokens=sum(turn.completion.usage.completion_tokens for turn in turns),
         cached_tokens=sum(turn.completion.usage.cached_tokens for turn in turns),
@@ -70,11 +72,6 @@ def measure(transcript: Transcript) -> Measures:
         is_infrastructure=reason is None or reason.is_infrastructure,
         detail=transcript.detail,
     )
-
-
-def _findings(executions: Iterable[Execution]) -> int:
-    calls = (call for execution in executions for call in execution.calls)
-    return sum(call.method == FINDING_CALL and call.error is None for call in calls)
 
 
 def _waited_s(turn: Turn) -> float:

@@ -1,6 +1,7 @@
 """A set of documents on disk: Markdown files of one directory, in the order of their names."""
 
 import re
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -49,6 +50,14 @@ class Documents:
         ]
         self._texts = [passage.text for passage in self._passages]
         self._index = WordIndex()
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all texts in their order."""
+        digest = blake2b(digest_size=16)
+        for document in self.all:
+            digest.update(f"{document.name}\0{document.text}\0".encode())
+        return digest.hexdigest()
 
     def search(self, query: str) -> list[Passage]:
         """Return the paragraphs with any word of `query`, best match first."""

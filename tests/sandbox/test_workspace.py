@@ -313,7 +313,7 @@ async def test_the_model_gets_what_the_journal_keeps(sandbox: ProcessSandbox) ->
 
 
 LATER = {
-    "introspection": '"""What can be known, now more."""\nfrom introspection import weights, later\n',
+    "introspection": '"""What can be known, now more."""\nfrom introspection import later\n',
     "introspection.later": '"""Given later."""\n\ndef ask():\n    return _ask("later", {})\n',
 }
 _USE_LATER = "from introspection import later\nprint(x, later.ask()['method'])"

@@ -1,0 +1,74 @@
+"""What is wrong with the definition of a phase, in words: file, line, field, remedy. Pure."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from engine.phase import (
+    Compaction,
+    Experiment,
+    Heritage,
+    Phase,
+    Reminders,
+    ReplyRules,
+    Requirements,
+    Sampling,
+)
+from phases.places import Location, line_of
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "experiments": Experiment,
+    "requires": Requirements,
+    "heritage": Heritage,
+    "rules": ReplyRules,
+    "sampling": Sampling,
+    "compaction": Compaction,
+    "reminders": Reminders,
+}
+_SET_BY_THE_LOADER = frozenset({"key", "texts"})
+
+
+def explain(path: Path, text: str, error: ValidationError) -> str:
+    """Return what `error` finds wrong with the file at `path`, whose content is `text`."""
+    return "\n".join(_fault(path, text, fault) for fault in error.errors())
+
+
+def _fault(path: Path, text: str, fault: ErrorDetails) -> str:
+    location = fault["loc"]
+    line = line_of(text, location)
+    place = f"{path}, line {line}" if line else f"{path}"
+    field = ".".join(map(str, location))
+    return f"{place}: {field + ': ' if field else ''}{_words(fault, location)}"
+
+
+def _words(fault: ErrorDetails, location: Location) -> str:
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"there is no such field. {_known(location)}"
+        case "missing":
+            return "is missing; add it."
+        case "too_short":
+            return f"has none; add one{_example(location)}."
+        case "value_error":
+            return f"{fault['msg'].removeprefix('Value error, ')}."
+        case _:
+            return f"{fault['msg']}, and it is {fault['input']!r}."
+
+
+def _known(location: Location) -> str:
+    named = [key for key in location[:-1] if isinstance(key, str)]
+    fields = [
+        name
+        for name in (_TABLES[named[-1]] if named else Phase).model_fields
+        if named or name not in _SET_BY_THE_LOADER
+    ]
+    near = get_close_matches(str(location[-1]), fields, n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(fields)}."
+
+
+def _example(location: Location) -> str:
+    if location[-1] != "experiments":
+        return ""
+    return ' by a table [[experiments]] with name = "NAME" and prompt = "FILE.md"'
