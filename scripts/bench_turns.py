@@ -54,6 +54,10 @@ class _Named:
     def answer(self) -> Answer:
         return _refuse
 
+    def grant(self, *_names: str) -> Mapping[str, str]:
+        """Grant more: there is nothing."""
+        return {}
+
     def restore(self, calls: Iterable[Call]) -> None:
         """Apply recorded calls: there are none."""
 

@@ -37,6 +37,10 @@ class Reworded:
         """The same answers."""
         return self.powers.answer
 
+    def grant(self, *names: str) -> Mapping[str, str]:
+        """Grant the same."""
+        return self.powers.grant(*names)
+
     def restore(self, calls: Iterable[Call]) -> None:
         """Apply recorded calls that changed state."""
         self.powers.restore(calls)
