@@ -7,7 +7,8 @@
     |-- InvestigationError   ends one investigation, is recorded, never stops its siblings
     |   |-- ChatError        the endpoint did not give a completion
     |   |   `-- ContextOverflowError   the conversation no longer fits the model's window
-    |   `-- SandboxError     the host side of the sandbox failed
+    |   |-- SandboxError     the host side of the sandbox failed
+    |   `-- TrunkLostError   the investigation whose beginning it shares was not carried out
     `-- RunError             ends the run                                                     exit 1
         `-- JournalError     an event could not be made durable
 
@@ -71,6 +72,10 @@ class ContextOverflowError(ChatError):
 
 class SandboxError(InvestigationError):
     """The host side of the sandbox failed; not the model's doing."""
+
+
+class TrunkLostError(InvestigationError):
+    """Infrastructure ended the investigation whose beginning this one was to share."""
 
 
 class RunError(EngineError):

@@ -20,14 +20,29 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     investigations: int
 
 
+class Fork(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an investigation branched off another one, and all that it has in common with it."""
+
+    investigation: str
+    run: str | None = None
+    """Name of its run; None: this one."""
+    changes: dict[str, str] = {}
+    """What is different from here on, by the name of what was set."""
+    events: tuple["AnyEvent", ...] = ()
+    """What was recorded of it up to the branch: what happened, not when it was begun or ended."""
+
+
 class InvestigationStarted(Event, frozen=True, tag="investigation_started"):
-    """One model took up one phase with one seed."""
+    """One model took up one phase with one seed, from the beginning or from a branch on."""
 
     investigation: str
     model: str
     phase: str
     replicate: int
     seed: int
+    stream: str = ""
+    """Name of the stream of seeds, see `engine.transcript.Investigation`."""
+    fork: Fork | None = None
 
 
 class ExperimentStarted(Event, frozen=True, tag="experiment_started"):

@@ -18,6 +18,7 @@ from engine.events import (
 from engine.transcript import (
     Investigation,
     Message,
+    Origin,
     RequirementCheck,
     StopReason,
     Transcript,
@@ -30,10 +31,31 @@ def transcripts(events: Iterable[AnyEvent]) -> tuple[Transcript, ...]:
     drafts: dict[str, _Draft] = {}
     for event in events:
         if isinstance(event, InvestigationStarted):
-            drafts[event.investigation] = _Draft(event)
+            drafts[event.investigation] = _begun(event)
         elif isinstance(event, _Draft.EVENTS):
             drafts[event.investigation].take(event)
     return tuple(draft.transcript() for draft in drafts.values())
+
+
+def investigation_of(start: InvestigationStarted) -> Investigation:
+    """Return what `start` begins."""
+    return Investigation(
+        id=start.investigation,
+        model=start.model,
+        phase=start.phase,
+        replicate=start.replicate,
+        seed=start.seed,
+        stream=start.stream,
+    )
+
+
+def _begun(start: InvestigationStarted) -> "_Draft":
+    draft = _Draft(start)
+    for event in start.fork.events if start.fork else ():
+        if isinstance(event, _Draft.EVENTS):
+            draft.take(event)
+    draft.n_inherited = len(draft.turns)
+    return draft
 
 
 @dataclass
@@ -54,6 +76,8 @@ class _Draft:
     """Last observation, until it is known whether it was sent by itself or opens a prompt."""
     messages: list[Message] = field(default_factory=list[Message])
     turns: list[Turn] = field(default_factory=list[Turn])
+    n_inherited: int = 0
+    """Turns that it has from the investigation that it branched off."""
     revivals: list[bool] = field(default_factory=list[bool])
     experiments: dict[str, StopReason | None] = field(default_factory=dict[str, StopReason | None])
     checks: list[RequirementCheck] = field(default_factory=list[RequirementCheck])
@@ -114,13 +138,7 @@ class _Draft:
         """Return the draft as a value; a last observation counts as part of the conversation."""
         self._send_observation()
         return Transcript(
-            investigation=Investigation(
-                id=self.start.investigation,
-                model=self.start.model,
-                phase=self.start.phase,
-                replicate=self.start.replicate,
-                seed=self.start.seed,
-            ),
+            investigation=investigation_of(self.start),
             started=self.start.time,
             ended=self.end.time if self.end else None,
             stop_reason=self.end.stop_reason if self.end else None,
@@ -129,8 +147,23 @@ class _Draft:
             messages=tuple(self.messages),
             turns=tuple(self.turns),
             requirements=tuple(self.checks),
-            revivals=tuple("exact" if is_exact else "diverged" for is_exact in self.revivals),
+            origin=self._origin(),
+            revivals=tuple("exact" if is_exact else "diverged" for is_exact in self._later()),
         )
+
+    def _origin(self) -> Origin | None:
+        fork = self.start.fork
+        return fork and Origin(
+            investigation=fork.investigation,
+            run=fork.run,
+            n_turns=self.n_inherited,
+            changes=fork.changes,
+            is_exact=self.revivals[0] if self.revivals else None,
+        )
+
+    def _later(self) -> list[bool]:
+        """Return how it came back after interruptions: that a fork begins is none."""
+        return self.revivals[1:] if self.start.fork else self.revivals
 
 
 def histories(events: Iterable[AnyEvent]) -> dict[str, list[AnyEvent]]:

@@ -96,9 +96,10 @@ class Parts:
     """Where this one investigation stands; at its beginning, whatever is recorded of it."""
 
 
-def turn_seed(investigation_seed: int, turn: int) -> int:
+def turn_seed(investigation_seed: int, turn: int, stream: str = "") -> int:
     """Return the seed of one request: the same for every model, below 2**31."""
-    digest = blake2b(f"{investigation_seed}/{turn}".encode(), digest_size=4).digest()
+    text = f"{investigation_seed}/{stream}/{turn}" if stream else f"{investigation_seed}/{turn}"
+    digest = blake2b(text.encode(), digest_size=4).digest()
     return int.from_bytes(digest) >> 1
 
 
@@ -240,7 +241,7 @@ class _Course:
             ContextOverflowError: the window has no room for a reply.
         """
         turn = self._standing.ledger.turns
-        seed = turn_seed(self._case.seed, turn)
+        seed = turn_seed(self._case.seed, turn, self._case.stream)
         request = self._request(seed)
         await self._parts.record.commit()
         completion = await self._parts.chat.complete(request)
@@ -332,7 +333,7 @@ class _Course:
         return prompt_tokens(self._standing.counted, self._standing.uncounted)
 
     def _summary_seed(self) -> int:
-        return turn_seed(self._case.seed, -1 - self._standing.n_compactions)
+        return turn_seed(self._case.seed, -1 - self._standing.n_compactions, self._case.stream)
 
     def _budget(self) -> Budget:
         phase = self._phase

@@ -42,6 +42,14 @@ class DocumentSet(_Value):
     """Hash of all texts."""
 
 
+class ForkFacts(_Value):
+    """Which run the investigations of this one branched off, and where."""
+
+    run: str
+    at: str
+    """Name of the experiment before which, or number of the turns after which."""
+
+
 class SandboxFacts(_Value):
     """How model code was held."""
 
@@ -68,6 +76,10 @@ class Manifest(_Value):
     phases: tuple[Phase, ...]
     capabilities: tuple[str, ...]
     """Introspection that every arm could have been granted."""
+    shares_prefix: bool = False
+    """Experiments that phases have in common were carried out once per model and replicate."""
+    fork: ForkFacts | None = None
+    """None: all investigations are planned from models, phases and replicates."""
     documents: dict[str, DocumentSet] = {}
     """By the set that a phase names, "true" or "wrong"; only those that some phase grants."""
     sandbox: SandboxFacts

@@ -2,19 +2,31 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import product
 from types import MappingProxyType
 
-from engine.errors import ChatError, InvestigationError, RunError, SandboxError
-from engine.events import Event, InvestigationEnded, InvestigationStarted
+from engine.errors import (
+    ChatError,
+    InvestigationError,
+    RunError,
+    SandboxError,
+    TrunkLostError,
+)
+from engine.events import Event, Fork, InvestigationEnded, InvestigationStarted
 from engine.loop import Parts, investigate
 from engine.transcript import Investigation, StopReason
 
 _LOG = logging.getLogger(__name__)
 
 PartsFor = Callable[[Investigation], Parts]
+ForkOf = Callable[[str], Awaitable[Fork | None]]
+"""Id -> what the investigation begins with, once that is there."""
+
+
+async def _nothing(_investigation: str) -> None:
+    """Every investigation is its own from the first turn on."""
 
 
 def plan(
@@ -22,7 +34,8 @@ def plan(
 ) -> tuple[Investigation, ...]:
     """Return the investigations of a study, arms interleaved.
 
-    All models share the seed of a phase and replicate, so that their runs are paired.
+    All models and phases share the seed of a replicate, so that their runs are paired: as long as
+    two conditions say the same, whatever chance decides is the same in both.
     """
     return tuple(
         Investigation(
@@ -30,15 +43,15 @@ def plan(
             model=model,
             phase=phase,
             replicate=replicate,
-            seed=investigation_seed(seed, phase, replicate),
+            seed=investigation_seed(seed, replicate),
         )
         for replicate, phase, model in product(range(replicates), phases, models)
     )
 
 
-def investigation_seed(study_seed: int, phase: str, replicate: int) -> int:
-    """Return the seed of one phase and replicate, below 2**31."""
-    text = f"{study_seed}/{phase}/{replicate}".encode()
+def investigation_seed(study_seed: int, replicate: int) -> int:
+    """Return the seed of one replicate, below 2**31."""
+    text = f"{study_seed}/{replicate}".encode()
     return int.from_bytes(blake2b(text, digest_size=4).digest()) >> 1
 
 
@@ -48,10 +61,12 @@ async def conduct(
     *,
     concurrency: int,
     histories: Mapping[str, Sequence[Event]] = MappingProxyType({}),
+    fork_of: ForkOf = _nothing,
 ) -> dict[str, StopReason]:
     """Run all `cases`, at most `concurrency` at once for each model; return their ends by id.
 
     `histories`: what is recorded already of those that are taken up again, by id.
+    `fork_of`: tells what a new one begins with; it may wait until that is there.
 
     A failed investigation ends with a typed reason and never stops its siblings. The limit is
     per model, so that a slow model cannot keep a fast one waiting.
@@ -63,9 +78,10 @@ async def conduct(
     gates: dict[str, asyncio.Semaphore] = {}
 
     async def one(case: Investigation) -> None:
+        history = histories.get(case.id, ())
+        fork = None if history else await _beginning(case, fork_of)
         async with gates.setdefault(case.model, asyncio.Semaphore(concurrency)):
-            history = histories.get(case.id, ())
-            ends[case.id] = await _contained(case, parts_for(case), history)
+            ends[case.id] = await _contained(case, parts_for(case), history, fork)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -76,19 +92,21 @@ async def conduct(
     return ends
 
 
-async def _contained(case: Investigation, parts: Parts, history: Sequence[Event]) -> StopReason:
-    """Run one investigation and record its end, whatever the end is."""
-    if not history:
-        parts.record.append(_started(case, parts.clock()))
+async def _beginning(case: Investigation, fork_of: ForkOf) -> Fork | TrunkLostError | None:
     try:
-        reason, detail = await investigate(case, parts, history), ""
-    except InvestigationError as error:
-        reason, detail = _reason(error), str(error)
-    except RunError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the recorded boundary of one investigation
-        _LOG.exception("investigation %s", case.id)
-        reason, detail = StopReason.FAULT, f"{type(error).__name__}: {error}"
+        return await fork_of(case.id)
+    except TrunkLostError as error:
+        return error
+
+
+async def _contained(
+    case: Investigation,
+    parts: Parts,
+    history: Sequence[Event],
+    fork: Fork | TrunkLostError | None,
+) -> StopReason:
+    """Run one investigation and record its end, whatever the end is."""
+    reason, detail = await _outcome(case, parts, history, fork)
     parts.record.append(
         InvestigationEnded(
             time=parts.clock(), investigation=case.id, stop_reason=reason, detail=detail
@@ -98,7 +116,32 @@ async def _contained(case: Investigation, parts: Parts, history: Sequence[Event]
     return reason
 
 
-def _started(case: Investigation, time: float) -> InvestigationStarted:
+async def _outcome(
+    case: Investigation,
+    parts: Parts,
+    history: Sequence[Event],
+    fork: Fork | TrunkLostError | None,
+) -> tuple[StopReason, str]:
+    if isinstance(fork, TrunkLostError):
+        parts.record.append(started(case, parts.clock()))
+        return _reason(fork), str(fork)
+    if not history:
+        start = started(case, parts.clock(), fork)
+        parts.record.append(start)
+        history = (start,) if fork else ()
+    try:
+        return await investigate(case, parts, history), ""
+    except InvestigationError as error:
+        return _reason(error), str(error)
+    except RunError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the recorded boundary of one investigation
+        _LOG.exception("investigation %s", case.id)
+        return StopReason.FAULT, f"{type(error).__name__}: {error}"
+
+
+def started(case: Investigation, time: float, fork: Fork | None = None) -> InvestigationStarted:
+    """Return the event that begins `case`."""
     return InvestigationStarted(
         time=time,
         investigation=case.id,
@@ -106,6 +149,8 @@ def _started(case: Investigation, time: float) -> InvestigationStarted:
         phase=case.phase,
         replicate=case.replicate,
         seed=case.seed,
+        stream=case.stream,
+        fork=fork,
     )
 
 

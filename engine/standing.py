@@ -9,6 +9,8 @@ from engine.events import (
     Event,
     ExperimentEnded,
     ExperimentStarted,
+    Fork,
+    InvestigationStarted,
     TurnEnded,
 )
 from engine.transcript import Conversation, Execution, Message, StopReason, Usage
@@ -58,6 +60,9 @@ class Standing:
     def take(self, event: Event) -> None:
         """Take one event of the investigation."""
         match event:
+            case InvestigationStarted(fork=Fork(events=events)):
+                for each in events:
+                    self.take(each)
             case ExperimentStarted():
                 self._open(event)
             case CompletionReceived():

@@ -141,6 +141,22 @@ class Investigation(msgspec.Struct, frozen=True, kw_only=True):
     phase: str
     replicate: int
     seed: int
+    stream: str = ""
+    """Name of the stream from which the seeds of turns are drawn; a fork has its own."""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an investigation branched off another one."""
+
+    investigation: str
+    run: str | None
+    """Name of its run; None: the same run."""
+    n_turns: int
+    """Turns that the two have in common; they were paid for once."""
+    changes: dict[str, str]
+    """What is different from there on, by the name of what was set."""
+    is_exact: bool | None
+    """Did the namespace come back as it was? None: it has not gone on yet."""
 
 
 class RequirementCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +191,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[Turn, ...] = ()
     requirements: tuple[RequirementCheck, ...] = ()
     """One for each ended experiment that required something."""
+    origin: Origin | None = None
+    """None: it is its own from the first turn on."""
     revivals: tuple[Literal["exact", "diverged"], ...] = ()
     """One for each time it was taken up again: did the namespace come back as it was?"""
 

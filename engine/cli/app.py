@@ -26,6 +26,10 @@ COMMANDS = {
         "Run phases with several models at once and compare them.",
     ),
     "resume": ("engine.cli.resume:resume", "Go on with a run that was interrupted or killed."),
+    "fork": (
+        "engine.cli.fork:fork",
+        "Let investigations of a run go on from one point under something changed.",
+    ),
     "report": ("engine.cli.report:report", "Show what a run found."),
     "phases": ("engine.cli.phases:app", "List the experimental conditions."),
     "presets": ("engine.cli.presets:presets", "List the models that are known by name."),

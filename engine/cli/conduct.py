@@ -19,28 +19,34 @@ from engine.cli.display import Watched, display
 from engine.cli.exit_codes import DONE, FAILED, PARTIAL
 from engine.cli.progress import Progress
 from engine.cli.ready import Ready, made_ready
-from engine.cli.record import check_unchanged
+from engine.cli.record import check_alike, check_unchanged
 from engine.cli.report import show
 from engine.cli.study import Study
-from engine.events import Event, RunEnded, RunStarted
+from engine.events import AnyEvent, RunEnded, RunStarted
 from engine.fold import histories
 from engine.journal import open_journal, read_events
 from engine.loop import Parts, Record
-from engine.manifest import write_manifest
+from engine.manifest import Manifest, write_manifest
 from engine.report.files import write_files
 from engine.report.run import Run, read_run
 from engine.runner import conduct
 from engine.settings import read_settings
 from engine.transcript import Investigation
+from engine.trunks import Trunks, has_begun
 
 
-def carry_out(study: Study) -> int:
-    """Run a new `study`, show what came of it, and return the exit code."""
+def carry_out(study: Study, parent: Manifest | None = None) -> int:
+    """Run a new `study`, show what came of it, and return the exit code.
+
+    `parent`: of the run that it branches off.
+    """
     _announce(study)
     if study.options.dry_run:
         return DONE
     out = study.options.out or default_directory(study.phases[0].key)
-    return see_through(lambda: conduct_study(study, out), out, as_json=study.options.as_json)
+    return see_through(
+        lambda: conduct_study(study, out, parent), out, as_json=study.options.as_json
+    )
 
 
 def see_through(
@@ -60,11 +66,10 @@ def see_through(
 def _announce(study: Study) -> None:
     say(study.serving.reason)
     names = ", ".join(phase.key for phase in study.phases)
-    n_cases = len(study.investigations())
+    each = "" if study.fork else f" ({study.options.replicates} per model and phase)"
     say(
         f"phases: {names}; models at the same time: {', '.join(study.models)}; "
-        f"{n_cases} investigations ({study.options.replicates} per model and phase), "
-        f"study seed {study.options.seed}."
+        f"{len(study.investigations())} investigations{each}, study seed {study.options.seed}."
     )
 
 
@@ -94,7 +99,7 @@ async def _interruptible(work: Coroutine[object, object, Run]) -> Run:
     return await work
 
 
-async def conduct_study(study: Study, out: Path) -> Run:
+async def conduct_study(study: Study, out: Path, parent: Manifest | None = None) -> Run:
     """Run a new `study` in the directory `out`; what was recorded is written out in any case.
 
     Raises:
@@ -104,6 +109,8 @@ async def conduct_study(study: Study, out: Path) -> Run:
     """
     with new_directory(out) as directory:
         async with made_ready(study, directory) as ready:
+            if parent:
+                check_alike(parent, ready.manifest)
             write_manifest(directory, ready.manifest)
             return await _record(study, ready, directory, {})
 
@@ -118,17 +125,16 @@ async def continue_study(study: Study, out: Path) -> Run:
     before = read_run(out)
     ended = {item.investigation for item in before.measures if not item.is_infrastructure}
     recorded = histories(read_events(out / "events.jsonl"))
-    left = {case: events for case, events in recorded.items() if case not in ended}
     async with made_ready(study, out) as ready:
         check_unchanged(before.manifest, ready.manifest)
-        return await _record(study, ready, out, left, ended)
+        return await _record(study, ready, out, recorded, ended)
 
 
 async def _record(
     study: Study,
     ready: Ready,
     directory: Path,
-    recorded: Mapping[str, Sequence[Event]],
+    recorded: Mapping[str, Sequence[AnyEvent]],
     ended: Container[str] = (),
 ) -> Run:
     cases = [case for case in study.investigations() if case.id not in ended]
@@ -157,21 +163,48 @@ async def _run(
     ready: Ready,
     journal: Record,
     cases: Sequence[Investigation],
-    recorded: Mapping[str, Sequence[Event]],
+    recorded: Mapping[str, Sequence[AnyEvent]],
 ) -> None:
     progress = Progress(cases, time.time())
     kind, has_colour = study.options.display, read_settings().has_colour
     with display(kind, progress, has_colour=has_colour) as watch:
         record = Watched(journal, watch)
         record.append(RunStarted(time=progress.started, investigations=len(cases)))
+        trunks = Trunks(record, study.branches(), recorded)
+        before = _begin(study, record, recorded)
 
         def parts_for(case: Investigation) -> Parts:
-            return ready.parts(study, record, case)
+            return ready.parts(study, trunks, case)
 
         is_interrupted = True
         _spare_collections()
         try:
-            await conduct(cases, parts_for, concurrency=study.concurrency, histories=recorded)
+            await conduct(
+                cases,
+                parts_for,
+                concurrency=study.concurrency,
+                histories=before,
+                fork_of=trunks.fork,
+            )
             is_interrupted = False
         finally:
             record.append(RunEnded(time=time.time(), is_interrupted=is_interrupted))
+
+
+def _begin(
+    study: Study, record: Record, recorded: Mapping[str, Sequence[AnyEvent]]
+) -> dict[str, Sequence[AnyEvent]]:
+    """Record what a fork begins with; return what each investigation goes on from, by id.
+
+    One that was to branch off another, and never did, begins anew.
+    """
+    branches = study.branches()
+    new = [start for start in study.begun if start.investigation not in recorded]
+    for start in new:
+        record.append(start)
+    kept = {
+        case: events
+        for case, events in recorded.items()
+        if case not in branches or has_begun(events)
+    }
+    return {**kept, **{start.investigation: (start,) for start in new}}

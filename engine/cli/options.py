@@ -44,6 +44,9 @@ class Options:
     """Investigations per model and phase, each with a seed of its own."""
     seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**31))] = 0
     """Seed of the study; all models get the same seeds."""
+    share_prefix: Annotated[bool, Parameter(negative="")] = False
+    """Carry out the experiments that phases have in common once per model and replicate, and let
+    the phases branch off from there."""
     concurrency: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
     """Investigations at once, per model. Default: 64."""
     display: Display = "auto"

@@ -39,13 +39,14 @@ class Progress:
         self._model_of = {case.id: case.model for case in cases}
         self.planned = Counter(self._model_of.values())
         self.tallies = {model: Tally() for model in self.planned}
+        self._running: set[str] = set()
 
     def take(self, event: Event) -> None:
         """Count one event."""
         self.now = max(self.now, event.time)
         match event:
             case InvestigationStarted() | InvestigationResumed():
-                self._tally(event.investigation).running += 1
+                self._begin(event.investigation)
             case CompletionReceived():
                 tally = self._tally(event.investigation)
                 tally.tokens += event.completion.usage.completion_tokens
@@ -57,6 +58,7 @@ class Progress:
             case InvestigationEnded():
                 tally = self._tally(event.investigation)
                 tally.running -= 1
+                self._running.discard(event.investigation)
                 tally.ended[event.stop_reason] += 1
             case _:
                 pass
@@ -65,6 +67,12 @@ class Progress:
     def elapsed_s(self) -> float:
         """Seconds from the start to the last event."""
         return self.now - self.started
+
+    def _begin(self, investigation: str) -> None:
+        """Count it as running; a fork is begun and then taken up."""
+        if investigation not in self._running:
+            self._running.add(investigation)
+            self._tally(investigation).running += 1
 
     def _tally(self, investigation: str) -> Tally:
         return self.tallies[self._model_of[investigation]]

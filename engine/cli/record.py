@@ -37,6 +37,8 @@ def manifest_of(
         arms=tuple(_arm(endpoint, knowledge) for endpoint in endpoints),
         phases=study.phases,
         capabilities=knowledge.capabilities,
+        shares_prefix=study.options.share_prefix,
+        fork=study.fork,
         documents=facts_of(knowledge.library, study.options),
         sandbox=SandboxFacts(
             tier=sandbox.tier, walls=sandbox.walls, limits=msgspec.to_builtins(limits)
@@ -62,6 +64,19 @@ def check_unchanged(before: Manifest, now: Manifest) -> None:
             f"this run cannot go on under changed conditions: {listed}. "
             "Restore them, or start a new run."
         )
+
+
+def check_alike(parent: Manifest, now: Manifest) -> None:
+    """Compare the conditions that a run and its forks both have.
+
+    Raises:
+        UsageError: what a fork inherits was made under others; every such field is named.
+    """
+    old, new = _conditions(parent), _conditions(now)
+    changed = [name for name in old.keys() & new.keys() if old[name] != new[name]]
+    if changed:
+        listed = "; ".join(f"{name} was {old[name]!r} and is {new[name]!r}" for name in changed)
+        raise UsageError(f"what is shared was made under other conditions: {listed}. Restore them.")
 
 
 def _conditions(manifest: Manifest) -> dict[str, object]:

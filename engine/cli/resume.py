@@ -8,6 +8,9 @@ from engine.cli.console import say
 from engine.cli.options import Display, Options
 from engine.cli.serving.choice import choose
 from engine.cli.study import Study
+from engine.errors import UsageError
+from engine.events import InvestigationStarted
+from engine.journal import read_events
 from engine.manifest import Arm, Manifest, read_manifest
 
 
@@ -27,22 +30,44 @@ def resume(run: Path, /, *, endpoint: tuple[str, ...] = (), display: Display = "
         Live progress: rich in a terminal, plain otherwise.
     """
     manifest = read_manifest(run)
-    options = replace(_options(manifest), endpoint=_endpoints(manifest, endpoint), display=display)
+    options = replace(options_of(manifest, endpoint), display=display)
     serving = choose(options, [arm.model for arm in manifest.arms])
-    study = Study(serving=serving, phases=manifest.phases, options=options)
+    study = Study(
+        serving=serving,
+        phases=manifest.phases,
+        options=options,
+        fork=manifest.fork,
+        begun=_begun(run) if manifest.fork else (),
+    )
     say(f"going on with {run}: {serving.reason}")
     return see_through(lambda: continue_study(study, run), run, as_json=False)
 
 
-def _options(manifest: Manifest) -> Options:
+def _begun(run: Path) -> tuple[InvestigationStarted, ...]:
+    """Return with what the investigations of a fork began.
+
+    Raises:
+        UsageError: it was killed before that was recorded.
+    """
+    events = read_events(run / "events.jsonl")
+    begun = tuple(event for event in events if isinstance(event, InvestigationStarted))
+    if not begun:
+        raise UsageError(f"{run}: was killed before anything was recorded. Fork once more.")
+    return begun
+
+
+def options_of(manifest: Manifest, endpoint: tuple[str, ...] = ()) -> Options:
+    """Return the settings of a run; `endpoint` takes the place of addresses, or adds some."""
     folders = {name: item.directory for name, item in manifest.documents.items() if item.directory}
     return Options(
         heritage=Path(folders["true"]) if "true" in folders else None,
         wrong_heritage=Path(folders["wrong"]) if "wrong" in folders else None,
+        endpoint=_endpoints(manifest, endpoint),
         checkpoint=_checkpoints(manifest),
         replicates=manifest.replicates,
         seed=manifest.seed,
         concurrency=manifest.concurrency,
+        share_prefix=manifest.shares_prefix,
         allow_contained_only=manifest.sandbox.tier == "contained-only",
     )
 
@@ -50,7 +75,7 @@ def _options(manifest: Manifest) -> Options:
 def _endpoints(manifest: Manifest, given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the addresses of the run's arms, replaced by those given."""
     if manifest.serving != "endpoint":
-        return ()
+        return given
     moved = {text.partition("=")[0] for text in given}
     kept = [_address(arm) for arm in manifest.arms if arm.model not in moved]
     return (*kept, *given)

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+from engine.branch import Branch, branches_of
 from engine.cli.options import Options
 from engine.cli.serving import Serving
+from engine.events import InvestigationStarted
+from engine.fold import investigation_of
+from engine.manifest import ForkFacts
 from engine.phase import Phase
 from engine.runner import plan
 from engine.transcript import Investigation
@@ -19,6 +23,10 @@ class Study:
     serving: Serving
     phases: tuple[Phase, ...]
     options: Options
+    fork: ForkFacts | None = None
+    """None: the investigations are models x phases x replicates."""
+    begun: tuple[InvestigationStarted, ...] = ()
+    """The investigations of a fork, with all that they have in common with those of its run."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -32,12 +40,19 @@ class Study:
 
     def investigations(self) -> tuple[Investigation, ...]:
         """Return every investigation of the study, arms interleaved."""
+        if self.fork:
+            return tuple(map(investigation_of, self.begun))
         return plan(
             models=self.models,
             phases=[phase.key for phase in self.phases],
             replicates=self.options.replicates,
             seed=self.options.seed,
         )
+
+    def branches(self) -> dict[str, Branch]:
+        """Return by id which investigations begin as another one did, and for how long."""
+        phases = {phase.key: phase for phase in self.phases}
+        return branches_of(self.investigations(), phases) if self.options.share_prefix else {}
 
     def phase(self, key: str) -> Phase:
         """Return the phase called `key`."""

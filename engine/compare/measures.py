@@ -18,6 +18,10 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     replicate: int
     seed: int
     turns: int
+    inherited_turns: int
+    """Of them, those that it has from the investigation that it branched off: paid for once."""
+    inherited_tokens: int
+    """Tokens read and written in them."""
     code_blocks_executed: int
     execution_errors: int
     """Executions that raised, timed out or lost their process."""
@@ -48,6 +52,7 @@ def measure(transcript: Transcript) -> Measures:
     executions = [execution for turn in turns for execution in turn.executions]
     kinds = Counter(execution.error.kind for execution in executions if execution.error)
     reason = transcript.stop_reason
+    inherited = turns[: transcript.origin.n_turns] if transcript.origin else ()
     return Measures(
         investigation=case.id,
         model=case.model,
@@ -55,6 +60,8 @@ def measure(transcript: Transcript) -> Measures:
         replicate=case.replicate,
         seed=case.seed,
         turns=len(turns),
+        inherited_turns=len(inherited),
+        inherited_tokens=sum(_tokens(turn) for turn in inherited),
         code_blocks_executed=len(executions),
         execution_errors=kinds.total(),
         execution_error_kinds=dict(sorted(kinds.items())),
@@ -74,6 +81,10 @@ def measure(transcript: Transcript) -> Measures:
     )
 
 
+def _tokens(turn: Turn) -> int:
+    return turn.completion.usage.prompt_tokens + turn.completion.usage.completion_tokens
+
+
 def _waited_s(turn: Turn) -> float:
     return turn.completion.received - turn.completion.sent
 
@@ -90,6 +101,8 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     diverged: int
     """Of them, those whose namespace did not come back as it was."""
     turns: int
+    inherited_turns: int
+    inherited_tokens: int
     code_blocks_executed: int
     execution_errors: int
     findings: int
@@ -112,6 +125,8 @@ def summarise(model: str, measures: Sequence[Measures]) -> ArmSummary:
         resumed=sum(bool(item.revivals) for item in kept),
         diverged=sum("diverged" in item.revivals for item in kept),
         turns=sum(item.turns for item in kept),
+        inherited_turns=sum(item.inherited_turns for item in kept),
+        inherited_tokens=sum(item.inherited_tokens for item in kept),
         code_blocks_executed=sum(item.code_blocks_executed for item in kept),
         execution_errors=sum(item.execution_errors for item in kept),
         findings=sum(item.findings for item in kept),

@@ -8,6 +8,10 @@ from rich.table import Table
 from engine.compare.measures import ArmSummary
 
 Figure = Callable[[ArmSummary], str]
+_SHARING: dict[str, Figure] = {
+    "turns shared with another investigation": lambda arm: f"{arm.inherited_turns}",
+    "tokens saved by it": lambda arm: f"{arm.inherited_tokens:,}",
+}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -19,7 +23,8 @@ class Row(msgspec.Struct, frozen=True):
 
 def rows(arms: Sequence[ArmSummary]) -> tuple[Row, ...]:
     """Return the comparison of `arms`, measure by measure."""
-    return tuple(Row(name, tuple(map(figure, arms))) for name, figure in _figures().items())
+    shown = {**_figures(), **(_SHARING if any(arm.inherited_turns for arm in arms) else {})}
+    return tuple(Row(name, tuple(map(figure, arms))) for name, figure in shown.items())
 
 
 def markdown(arms: Sequence[ArmSummary]) -> str:

@@ -1,0 +1,157 @@
+"""`fork RUN`: let recorded investigations go on from one point under something changed."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from cyclopts import Parameter
+
+from engine.branch import Place, Trunk, parse_place, trunks_at
+from engine.cli.changes import CONTROL, Change, changed, parse_change
+from engine.cli.conduct import carry_out
+from engine.cli.console import say
+from engine.cli.options import Options, Repeatable
+from engine.cli.resume import options_of
+from engine.cli.serving.choice import choose
+from engine.cli.study import Study
+from engine.errors import UsageError
+from engine.events import Fork, InvestigationStarted
+from engine.journal import read_events
+from engine.manifest import ForkFacts, Manifest, read_manifest
+from engine.phase import Phase
+
+
+def fork(
+    run: Path,
+    /,
+    *,
+    at: str,
+    changes: Annotated[tuple[str, ...], Parameter(name="--set"), Repeatable] = (),
+    only: str = "*",
+    options: Options | None = None,
+) -> int:
+    """Let the investigations of a run go on from one point under something changed.
+
+    What happened up to that point is kept and not asked for again: conversation, namespace and
+    findings come back as they were. From there on turns have seeds of their own, the same for
+    every change, so that what differs is due to the change. Without --set nothing is changed:
+    that is the control.
+
+    Parameters
+    ----------
+    run
+        Run directory; the run may be finished, interrupted or still going on.
+    at
+        Name of the experiment before which, or number of turns after which to branch off.
+    changes
+        heritage=true|wrong|none, model=NAME, temperature=NUMBER or `control`. Repeatable: each
+        makes an arm of its own.
+    only
+        Which investigations: a pattern for their ids, such as 'tiny-s.*'.
+    """
+    given, manifest = options or Options(), read_manifest(run)
+    place = parse_place(at, manifest.phases)
+    wanted = tuple(dict.fromkeys(map(parse_change, changes or (CONTROL,))))
+    trunks = _chosen(trunks_at(read_events(run / "events.jsonl"), place), at, only)
+    arms = [_arm(manifest, trunk, place, change) for change in wanted for trunk in trunks]
+    study = _study(manifest, given, arms, at)
+    say(f"{len(trunks)} investigations of {manifest.run} branch off at {at}.")
+    return carry_out(study, parent=manifest)
+
+
+def _chosen(trunks: Sequence[Trunk], at: str, only: str) -> tuple[Trunk, ...]:
+    """Return the trunks that `only` names and that have come as far as `at`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    named = [trunk for trunk in trunks if fnmatchcase(trunk.start.investigation, only)]
+    if not named:
+        known = ", ".join(trunk.start.investigation for trunk in trunks[:6])
+        raise UsageError(f"--only {only!r}: no investigation has such an id. There are: {known}.")
+    reached = tuple(trunk for trunk in named if trunk.shared is not None)
+    if not reached:
+        raise UsageError(f"--at {at!r}: none of {len(named)} investigations has come that far.")
+    if len(reached) < len(named):
+        say(f"{len(named) - len(reached)} investigations have not come as far as {at}: left out.")
+    return reached
+
+
+class _Arm(NamedTuple):
+    """One investigation of the run under one change."""
+
+    trunk: Trunk
+    change: Change
+    phase: Phase
+
+    @property
+    def model(self) -> str:
+        return self.change.value if self.change.key == "model" else self.trunk.start.model
+
+
+def _arm(manifest: Manifest, trunk: Trunk, place: Place, change: Change) -> _Arm:
+    phase = next(each for each in manifest.phases if each.key == trunk.start.phase)
+    return _Arm(trunk, change, changed(phase, trunk, place, change))
+
+
+def _begun(
+    arm: _Arm, fork_of: ForkFacts, number: int, n_each: int, now: float
+) -> InvestigationStarted:
+    """Return the start of the `number`-th of `n_each` investigations of `arm`."""
+    start, change = arm.trunk.start, arm.change
+    replicate = start.replicate * n_each + number
+    return InvestigationStarted(
+        time=now,
+        investigation=f"{arm.model}.{arm.phase.key}.{replicate}",
+        model=arm.model,
+        phase=arm.phase.key,
+        replicate=replicate,
+        seed=start.seed,
+        stream=f"{start.stream}/{fork_of.at}/{number}",
+        fork=Fork(
+            investigation=start.investigation,
+            run=fork_of.run,
+            changes={change.key: change.value} if change.key else {},
+            events=arm.trunk.shared or (),
+        ),
+    )
+
+
+def _study(manifest: Manifest, given: Options, arms: Sequence[_Arm], at: str) -> Study:
+    fork_of, n_each, now = ForkFacts(run=manifest.run, at=at), given.replicates, time.time()
+    begun = [_begun(arm, fork_of, number, n_each, now) for number in range(n_each) for arm in arms]
+    _check_distinct(begun)
+    options = _options(manifest, given)
+    return Study(
+        serving=choose(options, tuple(dict.fromkeys(arm.model for arm in arms))),
+        phases=tuple({arm.phase.key: arm.phase for arm in arms}.values()),
+        options=options,
+        fork=fork_of,
+        begun=tuple(begun),
+    )
+
+
+def _options(manifest: Manifest, given: Options) -> Options:
+    """Return what is given, and for what is not the settings of the run."""
+    kept = options_of(manifest, given.endpoint)
+    return replace(
+        given,
+        endpoint=kept.endpoint,
+        checkpoint=(*kept.checkpoint, *given.checkpoint),
+        heritage=given.heritage or kept.heritage,
+        wrong_heritage=given.wrong_heritage or kept.wrong_heritage,
+        seed=kept.seed,
+    )
+
+
+def _check_distinct(begun: Sequence[InvestigationStarted]) -> None:
+    ids = [start.investigation for start in begun]
+    twice = next((case for place, case in enumerate(ids) if case in ids[:place]), None)
+    if twice:
+        raise UsageError(
+            f"--set: two investigations would be {twice}: one that goes on with its own model and "
+            "one that goes on with it. Choose one with --only, such as --only 'MODEL.*'."
+        )

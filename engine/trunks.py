@@ -1,0 +1,96 @@
+"""Investigations that others branch off: their record is kept until the branch is reached."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from engine.branch import Branch, Happening, first_experiments, happenings
+from engine.errors import TrunkLostError
+from engine.events import (
+    AnyEvent,
+    Event,
+    ExperimentEnded,
+    Fork,
+    InvestigationEnded,
+    InvestigationStarted,
+)
+from engine.loop import Record
+
+_Reached = tuple[Happening, ...] | InvestigationEnded
+"""What a branch inherits, or the end that left it without a beginning."""
+
+
+class Trunks:
+    """A record that keeps what is shared; belongs to the event loop that made it."""
+
+    def __init__(
+        self,
+        record: Record,
+        branches: Mapping[str, Branch],
+        recorded: Mapping[str, Sequence[AnyEvent]] = MappingProxyType({}),
+    ) -> None:
+        """Pass everything on to `record`; `recorded` is what it holds by now, by investigation."""
+        loop = asyncio.get_running_loop()
+        self._record = record
+        self._branches = branches
+        self._reached: dict[Branch, asyncio.Future[_Reached]] = {
+            branch: loop.create_future() for branch in branches.values()
+        }
+        self._kept: dict[str, list[AnyEvent]] = {
+            branch.investigation: list(recorded.get(branch.investigation, ()))
+            for branch in self._reached
+        }
+        for trunk, events in self._kept.items():
+            ends = [event for event in events if isinstance(event, InvestigationEnded)]
+            is_over = bool(ends) and not ends[-1].stop_reason.is_infrastructure
+            self._serve(trunk, ends[-1] if is_over else None)
+
+    def append(self, event: Event) -> None:
+        """Take the event, and keep it if others branch off its investigation."""
+        self._record.append(event)
+        trunk = getattr(event, "investigation", None)
+        if isinstance(event, AnyEvent) and trunk in self._kept:
+            self._kept[trunk].append(event)
+            if isinstance(event, ExperimentEnded | InvestigationEnded):
+                self._serve(trunk, event if isinstance(event, InvestigationEnded) else None)
+
+    async def commit(self) -> None:
+        """Return once all events taken are durable."""
+        await self._record.commit()
+
+    async def fork(self, investigation: str) -> Fork | None:
+        """Return what the investigation begins with, once that is there; None: nothing.
+
+        Raises:
+            TrunkLostError: infrastructure ended the one that it was to branch off.
+        """
+        branch = self._branches.get(investigation)
+        if branch is None:
+            return None
+        reached = await asyncio.shield(self._reached[branch])
+        if isinstance(reached, InvestigationEnded):
+            raise TrunkLostError(
+                f"{branch.investigation}, whose beginning it shares, ended by "
+                f"{reached.stop_reason}: {reached.detail}"
+            )
+        return Fork(investigation=branch.investigation, events=reached)
+
+    def _serve(self, trunk: str, end: InvestigationEnded | None) -> None:
+        """Serve the branches of `trunk` that are reached by now, all of them when it has ended."""
+        happened = happenings(self._kept[trunk])
+        for branch, future in self._reached.items():
+            if branch.investigation != trunk or future.done():
+                continue
+            shared = first_experiments(happened, branch.n_experiments)
+            if shared is not None:
+                future.set_result(shared)
+            elif end is not None:
+                future.set_result(end if end.stop_reason.is_infrastructure else happened)
+
+
+def has_begun(events: Sequence[AnyEvent]) -> bool:
+    """Tell whether an investigation has something of its own or a beginning that it shares."""
+    return any(
+        isinstance(event, Happening) or (isinstance(event, InvestigationStarted) and event.fork)
+        for event in events
+    )
