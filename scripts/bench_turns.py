@@ -27,7 +27,7 @@ from engine.errors import CapabilityError
 from engine.journal import open_journal
 from engine.loop import Parts
 from engine.phase import Phase
-from engine.runner import conduct, plan
+from engine.runner import conduct, plan, spare_collections
 from engine.sandbox import Answer, Limits
 from engine.sandbox.host import open_sandbox
 from engine.transcript import Call, Investigation, StopReason
@@ -85,6 +85,7 @@ async def _conduct(given: argparse.Namespace, journal_path: Path) -> dict[str, o
                     phase=phase, chat=backend, sandbox=sandbox, powers=powers, record=journal
                 )
 
+            spare_collections()
             began, cpu = time.monotonic(), time.process_time()
             profile = cProfile.Profile() if given.profile else nullcontext()
             with profile:

@@ -1,33 +1,25 @@
 """The HTTP side of an endpoint: bytes out, status and bytes in, foreign exceptions classified.
 
-The `openai` client on its aiohttp transport, through its lower-level requests: no message is
+The `openai` client over aiohttp, through its lower-level requests: no message is
 validated or encoded again, no reply is built into models. It does not retry and does not follow
 redirects (a key must not travel to another host). Importing this module imports `openai` (0.4 s).
 """
 
-import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 import aiohttp
 import httpx2
 import openai
 
 from engine.chat.refusals import one_line, where
+from engine.chat.transport import Carrier
 from engine.endpoint import Endpoint
 from engine.errors import ChatError, UsageError
 
-if TYPE_CHECKING:
-    from httpx2._types import HeaderTypes, RequestContent
-
-_MOST_ANSWER_BYTES = 64 * 2**20
-_KEEPALIVE_S = 4.0
-"""Below the 5 s after which uvicorn (vLLM) and cpp-httplib (llama.cpp) drop an idle connection."""
 _SILENT_PER_REQUEST = ("x-stainless-retry-count", "x-stainless-read-timeout")
 _SILENT = (
     "X-Stainless-Lang",
@@ -121,62 +113,9 @@ async def connect(
         max_retries=0,
         # The client documents Omit as a header value; its signature does not have it.
         default_headers=dict.fromkeys(_SILENT, openai.Omit()),  # pyright: ignore[reportArgumentType]
-        http_client=_transport(endpoint.url, connect_s),
+        http_client=Carrier(endpoint.url, connect_s=connect_s),
     ) as client:
         yield Connection(client, endpoint, key)
-
-
-def _transport(url: str, connect_s: float) -> httpx2.AsyncClient:
-    parts = urlsplit(url)
-    is_local = is_loopback(parts.hostname or "")
-    return _Lean(
-        # aiohttp reads 0 as "no limit" and None as its own limit of 100.
-        limits=httpx2.Limits(max_connections=0, keepalive_expiry=_KEEPALIVE_S),
-        timeout=httpx2.Timeout(None, connect=connect_s),
-        follow_redirects=False,
-        trust_env=not is_local,  # a proxy cannot reach this machine's loopback
-        verify=parts.scheme == "https",  # reading the trust store costs 20 ms; http has no use
-        event_hooks={"response": [_bound]},
-    )
-
-
-class _Lean(openai.DefaultAioHttpClient):
-    """Takes requests as the client above states them.
-
-    That client has merged URL, headers and timeout already; doing it again costs 0.1 ms each time.
-    """
-
-    def build_request(
-        self,
-        method: str,
-        url: httpx2.URL | str,
-        *,
-        content: "RequestContent | None" = None,
-        headers: "HeaderTypes | None" = None,
-        timeout: object = None,
-        **_unused: object,
-    ) -> httpx2.Request:
-        limits = timeout if isinstance(timeout, httpx2.Timeout) else self.timeout
-        return httpx2.Request(
-            method,
-            _parsed(str(url)),
-            content=content,
-            headers=headers,
-            extensions={"timeout": limits.as_dict()},
-        )
-
-
-@lru_cache(maxsize=64)
-def _parsed(url: str) -> httpx2.URL:
-    return httpx2.URL(url)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether `host` is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _check_key(endpoint: Endpoint, key: str | None) -> None:
@@ -186,32 +125,6 @@ def _check_key(endpoint: Endpoint, key: str | None) -> None:
             "break, an accent); set it again, without quotes or a line break around it"
         )
         raise UsageError(message)
-
-
-async def _bound(response: httpx2.Response) -> None:
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
-    stated = response.headers.get("content-length", "")
-    if not stated.isdigit() or int(stated) > _MOST_ANSWER_BYTES:
-        response.stream = _Bounded(response.stream)
-
-
-class _Bounded(httpx2.AsyncByteStream):
-    """A body that ends with an error where it exceeds what any completion can have."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        n_bytes = 0
-        async for chunk in self._stream:
-            n_bytes += len(chunk)
-            if n_bytes > _MOST_ANSWER_BYTES:
-                message = f"the answer is larger than {_MOST_ANSWER_BYTES >> 20} MiB; stopped there"
-                raise ChatError(message)
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 def _answer(response: httpx2.Response) -> Answer:

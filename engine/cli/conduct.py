@@ -1,7 +1,6 @@
 """A study carried out: servers, checkpoints, sandbox, journal and display joined, then run."""
 
 import asyncio
-import gc
 import signal
 import time
 from collections.abc import (
@@ -29,7 +28,7 @@ from engine.loop import Parts, Record
 from engine.manifest import Manifest, write_manifest
 from engine.report.files import write_files
 from engine.report.run import Run, read_run
-from engine.runner import conduct
+from engine.runner import conduct, spare_collections
 from engine.settings import read_settings
 from engine.transcript import Investigation
 from engine.trunks import Trunks, has_begun
@@ -147,17 +146,6 @@ async def _record(
     return result
 
 
-def _spare_collections() -> None:
-    """Leave what lives as long as the run out of garbage collections, and make these rarer.
-
-    Worth 2 to 20 % of a request's CPU where a thousand are in flight: each holds a few hundred
-    objects that live for seconds.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
 async def _run(
     study: Study,
     ready: Ready,
@@ -177,7 +165,7 @@ async def _run(
             return ready.parts(study, trunks, case)
 
         is_interrupted = True
-        _spare_collections()
+        spare_collections()
         try:
             await conduct(
                 cases,

@@ -38,6 +38,7 @@ ready(int(sys.argv[1]), without=json.loads(sys.argv[3]))()
 _READ_BYTES = 1 << 16
 _START_S = 60.0
 _FORK_S = 60.0
+_END_S = 2.0
 _FD_SIZE = array.array("i").itemsize
 _MAX_STDERR_CHARS = 4_000
 
@@ -171,6 +172,17 @@ async def fork_server(without: Collection[str] = ()) -> AsyncGenerator[ForkServe
         yield server
     finally:
         server.close()
+        await _ended(child)
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    """Let the zygote end by itself, so that its time and its workers' count as ours; then kill."""
+    try:
+        async with asyncio.timeout(_END_S):
+            await child.wait()
+    except TimeoutError:
+        child.kill()
+    finally:
         if child.returncode is None:
             child.kill()
         await child.communicate()  # to the end of its stderr too, so that the pipe is closed

@@ -35,15 +35,16 @@ from engine.sandbox.protocol import (
 from engine.sandbox.wire import Wire
 
 _INTERRUPT = frozenset({signal.SIGINT})
+_DECODER = msgspec.msgpack.Decoder(ToWorker)
+"""Made in the zygote: looking through the types again would cost every worker a millisecond."""
 
 
 class Asker:
     """The builtin `_ask`: one question to the host, one answer."""
 
-    def __init__(self, wire: Wire, decoder: msgspec.msgpack.Decoder[ToWorker]) -> None:
+    def __init__(self, wire: Wire) -> None:
         """Ask over `wire`."""
         self._wire = wire
-        self._decoder = decoder
         self.block_id = 0
 
     def __call__(self, method: str, arguments: dict[str, object]) -> object:
@@ -53,7 +54,7 @@ class Asker:
         signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
         try:
             self._wire.send(question)
-            reply = self._wire.receive(self._decoder)
+            reply = self._wire.receive(_DECODER)
             if isinstance(reply, WithArrays):
                 return value_of(reply, self._wire.take_fds())
         finally:
@@ -94,8 +95,7 @@ class Worker:
         """Speak over `wire`, print into `printed`."""
         self._wire = wire
         self._printed = printed
-        self._decoder = msgspec.msgpack.Decoder(ToWorker)
-        self._asker = Asker(wire, self._decoder)
+        self._asker = Asker(wire)
         self._namespace = new_namespace()
         self._hidden = {outcome.__code__.co_filename.removesuffix("interpreter.py")}
         self._finder = SourceFinder(
@@ -104,7 +104,7 @@ class Worker:
 
     def begin(self) -> None:
         """Take the modules, and say that all is ready."""
-        begin = self._wire.receive(self._decoder)
+        begin = self._wire.receive(_DECODER)
         assert isinstance(begin, Begin), begin
         _seed(begin.seed)
         tops = sorted({name.partition(".")[0] for name in begin.modules})
@@ -115,7 +115,7 @@ class Worker:
     def serve(self) -> None:
         """Execute blocks for ever."""
         while True:
-            order = self._wire.receive(self._decoder)
+            order = self._wire.receive(_DECODER)
             if isinstance(order, Give):
                 self._take(order.modules)
                 continue

@@ -24,6 +24,8 @@ MAX_CODE_CHARS = 1_000_000
 _GRACE_S = 2.0
 """Computing time left to a block that was interrupted, until it is killed."""
 _BEGIN_S = 60.0
+_START_S = 0.01
+"""What the start of a worker costs: blocks that are shorter than that go before it."""
 
 
 class ProcessWorkspace:
@@ -56,11 +58,18 @@ class ProcessWorkspace:
             self._given |= modules
 
     async def start(self) -> Process:
-        """Have a worker forked and its modules loaded.
+        """Have a worker forked and its modules loaded, on a core like any block.
 
         Raises:
             SandboxError: it did not get ready; no model code has run yet.
         """
+        await self._cores.take(_START_S)
+        try:
+            return await self._born()
+        finally:
+            self._cores.give()
+
+    async def _born(self) -> Process:
         process = self._process = await self._fork()
         try:
             async with asyncio.timeout(_BEGIN_S):
