@@ -59,6 +59,16 @@ class SandboxFacts(_Value):
     """Limits of one workspace, see `engine.sandbox.Limits`."""
 
 
+class ProbeFacts(_Value):
+    """How probes computed; the same for every arm."""
+
+    dtype: str
+    """Number format of their weights and of what they compute."""
+    torch: str
+    transformers: str
+    """Versions."""
+
+
 class Manifest(_Value):
     """The study as it was asked for, and the conditions it ran under."""
 
@@ -80,6 +90,8 @@ class Manifest(_Value):
     """Experiments that phases have in common were carried out once per model and replicate."""
     fork: ForkFacts | None = None
     """None: all investigations are planned from models, phases and replicates."""
+    probe: ProbeFacts | None = None
+    """None: no arm had one."""
     documents: dict[str, DocumentSet] = {}
     """By the set that a phase names, "true" or "wrong"; only those that some phase grants."""
     sandbox: SandboxFacts

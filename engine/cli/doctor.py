@@ -13,7 +13,7 @@ from rich.table import Table
 from engine.cli.compare import MAIN_PHASE, plan_comparison
 from engine.cli.console import emit_json, emit_table, say
 from engine.cli.exit_codes import DONE, NOT_READY
-from engine.cli.knowledge import open_knowledge
+from engine.cli.knowledge import opened_knowledge
 from engine.cli.library import open_library
 from engine.cli.options import Options, minimum_tier
 from engine.cli.provenance import versions
@@ -96,8 +96,9 @@ async def _main_job(options: Options) -> str:
     study = plan_comparison((MAIN_PHASE,), "", options)
     with tempfile.TemporaryDirectory(prefix="phaselab-doctor-") as folder:
         async with study.serving.open(Path(folder)) as endpoints:
-            open_knowledge(endpoints, study.phases, open_library(study.phases, options))
-            windows = ", ".join(f"{e.model} ({e.max_model_len} tokens)" for e in endpoints)
+            library = open_library(study.phases, options)
+            with opened_knowledge(endpoints, study.phases, library, log_dir=Path(folder)):
+                windows = ", ".join(f"{e.model} ({e.max_model_len} tokens)" for e in endpoints)
     return f"phase {MAIN_PHASE} with {windows}. {study.serving.reason}"
 
 

@@ -1,16 +1,21 @@
 """What the arms of a study can find out about themselves: the same for all of them."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.cli.console import say
 from engine.cli.library import Library
+from engine.cli.probing import Probing, opened_probes
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
-from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.checkpoint import Checkpoint, open_checkpoint
 from engine.introspection.generation import Report
+from engine.introspection.probe import PROBED
 from engine.introspection.subject import OF_CHECKPOINT, Subject, available_capabilities
 from engine.introspection.table import CapabilityTable
+from engine.manifest import ProbeFacts
 from engine.phase import Phase
 
 
@@ -21,6 +26,8 @@ class Knowledge:
     subjects: dict[str, Subject]
     capabilities: tuple[str, ...]
     library: Library
+    probe: ProbeFacts | None = None
+    """How the probes compute, where there are some."""
 
     def powers(self, model: str, phase: Phase, report: Report) -> CapabilityTable:
         """Return a new table for one investigation: what the phase grants and every arm has.
@@ -41,37 +48,62 @@ class Knowledge:
         return checkpoint.fingerprint if checkpoint else None
 
 
-def open_knowledge(
-    endpoints: Iterable[Endpoint], phases: Iterable[Phase], library: Library
-) -> Knowledge:
+@contextmanager
+def opened_knowledge(
+    endpoints: Iterable[Endpoint], phases: Sequence[Phase], library: Library, *, log_dir: Path
+) -> Generator[Knowledge]:
     """Open the checkpoints of `endpoints`; what one arm lacks is withheld from all.
+
+    On leaving, probes that were started are ended; their logs are in `log_dir`.
 
     Raises:
         NotReadyError: a checkpoint is damaged, or nothing that a phase grants is left.
     """
-    subjects = {endpoint.model: _subject(endpoint) for endpoint in endpoints}
-    blind = any(subject.checkpoint is None for subject in subjects.values())
-    seen = None if blind else next(iter(subjects.values())).checkpoint
-    knowledge = Knowledge(
-        subjects=subjects,
-        capabilities=available_capabilities(seen, is_reported=True),
+    found = {endpoint.model: _checkpoint(endpoint) for endpoint in endpoints}
+    with ExitStack() as stack:
+        probing = Probing()
+        if _wants_probes(phases) and (readable := _all_there(found)):
+            probing = stack.enter_context(opened_probes(readable, log_dir=log_dir))
+        knowledge = _knowledge(found, probing, library)
+        for phase in phases:
+            _tell_withheld(knowledge, phase, probing.why_none)
+        yield knowledge
+
+
+def _checkpoint(endpoint: Endpoint) -> Checkpoint | None:
+    return open_checkpoint(endpoint.checkpoint) if endpoint.checkpoint else None
+
+
+def _wants_probes(phases: Iterable[Phase]) -> bool:
+    return any(name in PROBED for phase in phases for name in phase.capabilities)
+
+
+def _all_there(found: Mapping[str, Checkpoint | None]) -> dict[str, Checkpoint]:
+    """Return the checkpoints by model if no model is without one, else nothing."""
+    readable = {model: each for model, each in found.items() if each}
+    return readable if len(readable) == len(found) else {}
+
+
+def _knowledge(
+    found: Mapping[str, Checkpoint | None], probing: Probing, library: Library
+) -> Knowledge:
+    seen = next(iter(_all_there(found).values()), None)
+    return Knowledge(
+        subjects={
+            model: Subject(checkpoint, probe=probing.probes.get(model))
+            for model, checkpoint in found.items()
+        },
+        capabilities=available_capabilities(seen, is_reported=True, is_probed=bool(probing.probes)),
+        probe=probing.facts,
         library=library,
     )
-    for phase in phases:
-        _tell_withheld(knowledge, phase)
-    return knowledge
 
 
-def _subject(endpoint: Endpoint) -> Subject:
-    folder = endpoint.checkpoint
-    return Subject(checkpoint=open_checkpoint(folder) if folder else None)
-
-
-def _tell_withheld(knowledge: Knowledge, phase: Phase) -> None:
+def _tell_withheld(knowledge: Knowledge, phase: Phase, why_no_probe: str) -> None:
     withheld = [name for name in phase.capabilities if name not in knowledge.capabilities]
     names: dict[str, list[str]] = {}
     for name in withheld:
-        names.setdefault(_reason(knowledge, name), []).append(name)
+        names.setdefault(_reason(knowledge, name, why_no_probe), []).append(name)
     told = [
         f"no introspection of {', '.join(each)} in any arm: {why}" for why, each in names.items()
     ]
@@ -81,11 +113,11 @@ def _tell_withheld(knowledge: Knowledge, phase: Phase) -> None:
         say(f"phase {phase.key}: {each}")
 
 
-def _reason(knowledge: Knowledge, name: str) -> str:
+def _reason(knowledge: Knowledge, name: str, why_no_probe: str) -> str:
     """Return why no arm has the capability `name`, and the remedy if there is one."""
     blind = [model for model, subject in knowledge.subjects.items() if subject.checkpoint is None]
-    if name in OF_CHECKPOINT and blind:
+    if name in (*OF_CHECKPOINT, *PROBED) and blind:
         models = ", ".join(blind)
         remedy = f"Name them with --checkpoint {blind[0]}=DIR."
         return f"the weights of {models} cannot be read. {remedy}"
-    return "it is not to be had here."
+    return (name in PROBED and why_no_probe) or "it is not to be had here."

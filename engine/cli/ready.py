@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.chat import ChatBackend
 from engine.chat.served import open_backend
 from engine.cli.console import say
-from engine.cli.knowledge import Knowledge, open_knowledge
+from engine.cli.knowledge import Knowledge, opened_knowledge
 from engine.cli.library import open_library
 from engine.cli.options import minimum_tier
 from engine.cli.record import manifest_of
@@ -61,8 +61,11 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
         sandbox = await stack.enter_async_context(
             open_sandbox(limits, minimum=minimum_tier(study.options))
         )
-        endpoints = await stack.enter_async_context(study.serving.open(directory / "servers"))
-        knowledge = open_knowledge(endpoints, study.phases, library)
+        log_dir = directory / "servers"
+        endpoints = await stack.enter_async_context(study.serving.open(log_dir))
+        knowledge = stack.enter_context(
+            opened_knowledge(endpoints, study.phases, library, log_dir=log_dir)
+        )
         backends = {
             endpoint.model: await stack.enter_async_context(_backend(endpoint))
             for endpoint in endpoints

@@ -37,6 +37,7 @@ def manifest_of(
         arms=tuple(_arm(endpoint, knowledge) for endpoint in endpoints),
         phases=study.phases,
         capabilities=knowledge.capabilities,
+        probe=knowledge.probe,
         shares_prefix=study.options.share_prefix,
         fork=study.fork,
         documents=facts_of(knowledge.library, study.options),
@@ -95,6 +96,7 @@ def _conditions(manifest: Manifest) -> dict[str, object]:
         **documents,
         **limits,
         "capabilities": manifest.capabilities,
+        "number format of the probe": manifest.probe.dtype if manifest.probe else None,
         "sandbox tier": manifest.sandbox.tier,
     }
 

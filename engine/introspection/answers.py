@@ -11,8 +11,11 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any, cast
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from engine.errors import CapabilityError, InvestigationError, boundary
 from engine.introspection.background import Background
@@ -20,7 +23,9 @@ from engine.introspection.background import Background
 Compute = Callable[[], object]
 
 MAX_ANSWER_BYTES = 256 * 1024
-"""Most bytes of one answer, as JSON."""
+"""Most bytes of one answer, as JSON, arrays aside."""
+MAX_ARRAY_BYTES = 16 << 20
+"""All arrays of one answer."""
 _N_THREADS = 2
 _OVERHEAD_BYTES = 512
 
@@ -33,16 +38,23 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     compute_s: float = 0.0
 
 
-class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one question: an answer, or a refusal."""
+
     value: object = None
     error: tuple[str, str] | None = None
     n_bytes: int
     compute_s: float
 
     def reveal(self) -> object:
+        """Return the answer, or raise the refusal."""
         if self.error is not None:
             raise CapabilityError(*self.error)
         return self.value
+
+
+Threads = Background[Outcome]
+"""Where answers are computed."""
 
 
 class SharedAnswers:
@@ -52,9 +64,9 @@ class SharedAnswers:
         """Keep at most about `limit_bytes` of answers."""
         self._limit_bytes = limit_bytes
         self._n_bytes = 0
-        self._outcomes: OrderedDict[bytes, _Outcome] = OrderedDict()
-        self._pending: dict[bytes, asyncio.Future[_Outcome]] = {}
-        self._background: Background[_Outcome] = Background(n_threads=_N_THREADS)
+        self._outcomes: OrderedDict[bytes, Outcome] = OrderedDict()
+        self._pending: dict[bytes, asyncio.Future[Outcome]] = {}
+        self._background: Threads = Background(n_threads=_N_THREADS)
         self._costs: dict[str, Cost] = {}
 
     @property
@@ -62,8 +74,12 @@ class SharedAnswers:
         """What was asked and computed so far, by method."""
         return dict(self._costs)
 
-    async def answer(self, key: bytes, method: str, compute: Compute) -> object:
+    async def answer(
+        self, key: bytes, method: str, compute: Compute, *, on: Threads | None = None
+    ) -> object:
         """Return what `compute` returns for the question `key`, computing it at most once.
+
+        It is computed on threads of our own, or `on` others.
 
         Raises:
             CapabilityError: raised by `compute`, and remembered like an answer.
@@ -74,20 +90,20 @@ class SharedAnswers:
             self._outcomes.move_to_end(key)
             return self._outcomes[key].reveal()
         if key not in self._pending:
-            self._start(key, method, compute)
+            self._start(key, method, compute, on or self._background)
         return (await asyncio.shield(self._pending[key])).reveal()
 
-    def _start(self, key: bytes, method: str, compute: Compute) -> None:
-        def finish(future: asyncio.Future[_Outcome]) -> None:
+    def _start(self, key: bytes, method: str, compute: Compute, threads: Threads) -> None:
+        def finish(future: asyncio.Future[Outcome]) -> None:
             del self._pending[key]
             if not future.cancelled() and future.exception() is None:
                 self._keep(key, method, future.result())
 
-        future = self._background.run(lambda: _outcome(method, compute))
+        future = threads.run(lambda: _outcome(method, compute))
         self._pending[key] = future
         future.add_done_callback(finish)
 
-    def _keep(self, key: bytes, method: str, outcome: _Outcome) -> None:
+    def _keep(self, key: bytes, method: str, outcome: Outcome) -> None:
         self._count(method, n_computed=1, compute_s=outcome.compute_s)
         self._outcomes[key] = outcome
         self._n_bytes += outcome.n_bytes + len(key)
@@ -106,7 +122,7 @@ class SharedAnswers:
         )
 
 
-def _outcome(method: str, compute: Compute) -> _Outcome:
+def _outcome(method: str, compute: Compute) -> Outcome:
     started = time.perf_counter()
     value, error, n_bytes = None, None, 0
     try:
@@ -117,17 +133,33 @@ def _outcome(method: str, compute: Compute) -> _Outcome:
         value, error = None, (refusal.kind, str(refusal))
     seconds = time.perf_counter() - started
     size = n_bytes + _OVERHEAD_BYTES
-    return _Outcome(value=value, error=error, n_bytes=size, compute_s=seconds)
+    return Outcome(value=value, error=error, n_bytes=size, compute_s=seconds)
 
 
 def check_size(value: object) -> int:
-    """Return the bytes of an answer as JSON.
+    """Return the bytes of an answer: as JSON, and those of its arrays.
+
+    Arrays are the values of a dictionary that is the answer; nobody can write to them any more.
 
     Raises:
         CapabilityError: it is larger than one answer may be.
     """
-    n_bytes = len(msgspec.json.encode(value))
-    if n_bytes > MAX_ANSWER_BYTES:
-        problem = f"the answer has {n_bytes} bytes, at most {MAX_ANSWER_BYTES} are given"
-        raise CapabilityError("ValueError", f"{problem}: ask for less")
-    return n_bytes
+    arrays = _arrays_in(value)
+    entries = cast("dict[str, object]", value).items() if arrays else ()
+    rest = {key: each for key, each in entries if key not in arrays} if arrays else value
+    n_bytes = len(msgspec.json.encode(rest))
+    n_array_bytes = sum(array.nbytes for array in arrays.values())
+    for size, most in ((n_bytes, MAX_ANSWER_BYTES), (n_array_bytes, MAX_ARRAY_BYTES)):
+        if size > most:
+            problem = f"the answer has {size} bytes, at most {most} are given"
+            raise CapabilityError("ValueError", f"{problem}: ask for less")
+    for array in arrays.values():
+        array.setflags(write=False)
+    return n_bytes + n_array_bytes
+
+
+def _arrays_in(value: object) -> dict[str, npt.NDArray[Any]]:
+    entries = cast("dict[str, object]", value).items() if isinstance(value, dict) else ()
+    return {
+        key: cast("npt.NDArray[Any]", each) for key, each in entries if isinstance(each, np.ndarray)
+    }

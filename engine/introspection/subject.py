@@ -1,11 +1,23 @@
 """The model under investigation, as the host can see it: one per arm, shared by all."""
 
-from engine.introspection.answers import SharedAnswers
+from collections.abc import Mapping
+
+from engine.introspection.activations import Activations
+from engine.introspection.answers import SharedAnswers, Threads
 from engine.introspection.architecture import Architecture
+from engine.introspection.arguments import canonical
+from engine.introspection.attention import Attention
+from engine.introspection.background import Background
 from engine.introspection.checkpoint import Checkpoint
+from engine.introspection.gradient import Gradient
+from engine.introspection.methods import Method, methods_of
+from engine.introspection.probe import PROBED, Insides, Probe
 from engine.introspection.stubs import module_source
+from engine.introspection.temporal import Temporal
 from engine.introspection.weights import Weights
 
+_N_WAITING = 8
+"""Questions that a probe is given at once."""
 OF_CHECKPOINT = ("architecture", "weights")
 """Capabilities that answer from the checkpoint alone."""
 
@@ -14,11 +26,19 @@ class Subject:
     """One model: what its checkpoint tells, and the answers already computed about it."""
 
     def __init__(
-        self, checkpoint: Checkpoint | None = None, *, answers: SharedAnswers | None = None
+        self,
+        checkpoint: Checkpoint | None = None,
+        *,
+        answers: SharedAnswers | None = None,
+        probe: Probe | None = None,
     ) -> None:
-        """Answer about `checkpoint`, None if it cannot be read; share `answers` if given."""
+        """Answer about `checkpoint`, None if it cannot be read; share `answers` if given.
+
+        `probe` holds the weights of `checkpoint`, where there is one.
+        """
         self.checkpoint = checkpoint
         self.answers = answers or SharedAnswers()
+        self.insides = Insides(probe, checkpoint) if probe and checkpoint else None
         self._stubs: dict[str, str] = {}
         self.sources: dict[str, object] = {}
         """Capability -> object whose public methods answer; their answers never change."""
@@ -27,6 +47,15 @@ class Subject:
                 "architecture": Architecture(checkpoint),
                 "weights": Weights(checkpoint),
             }
+        if self.insides is not None:
+            self.sources |= _probed(self.insides)
+        self.methods = {
+            dotted: method
+            for name, source in self.sources.items()
+            for dotted, method in methods_of(name, source).items()
+        }
+        # Questions that wait at the same time are answered together where they can be.
+        self._waiting: Threads = Background(n_threads=_N_WAITING)
 
     @property
     def fingerprint(self) -> str:
@@ -39,16 +68,45 @@ class Subject:
             self._stubs[name] = module_source(name, source)
         return self._stubs[name]
 
+    async def ask(self, method: str, arguments: Mapping[str, object]) -> object:
+        """Return the shared answer to a question whose answer never changes.
+
+        Raises:
+            CapabilityError: it cannot be answered; for the model to see.
+            InvestigationError: the host failed.
+        """
+        found: Method = self.methods[method]
+        key = self.fingerprint.encode() + canonical(method, arguments)
+        compute = found.bound(arguments)
+        if method.partition(".")[0] in PROBED:
+            return await self.answers.answer(key, method, compute, on=self._waiting)
+        return await self.answers.answer(key, method, compute)
+
+
+def _probed(insides: Insides) -> dict[str, object]:
+    return {
+        "activations": Activations(insides),
+        "temporal": Temporal(insides),
+        "attention": Attention(insides),
+        "gradient": Gradient(insides),
+    }
+
 
 def available_capabilities(
-    checkpoint: Checkpoint | None, *, is_reported: bool = False, has_documents: bool = False
+    checkpoint: Checkpoint | None,
+    *,
+    is_reported: bool = False,
+    has_documents: bool = False,
+    is_probed: bool = False,
 ) -> tuple[str, ...]:
     """Return the names of the capabilities that can be granted.
 
     `checkpoint` is that of the model, None if it cannot be read; `is_reported` says that the
-    engine will tell the table what it generates, `has_documents` that there are some to read.
+    engine will tell the table what it generates, `has_documents` that there are some to read,
+    `is_probed` that a probe holds the weights.
     """
     of_checkpoint = () if checkpoint is None else OF_CHECKPOINT
+    of_probe = PROBED if is_probed and checkpoint else ()
     of_engine = ("generation",) if is_reported else ()
     of_documents = ("heritage",) if has_documents else ()
-    return (*of_checkpoint, "memory", *of_engine, *of_documents)
+    return (*of_checkpoint, *of_probe, "memory", *of_engine, *of_documents)

@@ -1,22 +1,19 @@
 """What one investigation may ask: the modules it can import, and who answers their calls."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from engine.errors import CapabilityError, InvestigationError, UsageError, boundary
 from engine.introspection.answers import check_size
-from engine.introspection.arguments import bind, canonical
+from engine.introspection.arguments import canonical
 from engine.introspection.documents import Documents
 from engine.introspection.generation import Generation, Report
 from engine.introspection.heritage import Heritage
+from engine.introspection.history import History
 from engine.introspection.memory import Memory
-from engine.introspection.stubs import (
-    PACKAGE,
-    first_line,
-    functions_of,
-    package_source,
-)
+from engine.introspection.methods import Method, methods_of
+from engine.introspection.stubs import PACKAGE, first_line, package_source
 from engine.introspection.subject import Subject
 from engine.transcript import Call
 
@@ -26,16 +23,13 @@ _WRITES = frozenset(
         "heritage.save_reflection",
         "heritage.record_discovery",
         "heritage.create_message_to_claude",
+        "history.start_tracking",
+        "history.record_turn",
+        "history.clear_history",
+        "history.stop_tracking",
     }
 )
 """Methods that change state; a resume applies their recorded calls again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Method:
-    function: Callable[..., object]
-    signature: inspect.Signature
-    is_pure: bool
 
 
 class CapabilityTable:
@@ -66,7 +60,8 @@ class CapabilityTable:
         self._documents = documents
         self._lines: list[tuple[str, str]] = []
         self._modules: dict[str, str] = {}
-        self._methods: dict[str, _Method] = {}
+        self._methods: dict[str, Method] = {}
+        self._repeated: dict[str, Method] = {}
         self.grant(*granted)
 
     def grant(self, *names: str) -> Mapping[str, str]:
@@ -82,7 +77,7 @@ class CapabilityTable:
         changed = {f"{PACKAGE}.{name}": self._subject.stub(name, sources[name]) for name in new}
         self._lines += [(name, first_line(source)) for name, source in sources.items()]
         for name, source in sources.items():
-            self._methods |= _methods(name, source, is_pure=name in self._subject.sources)
+            self._add(name, source)
         changed[PACKAGE] = package_source(self._lines)
         self._modules |= changed
         return changed
@@ -107,18 +102,27 @@ class CapabilityTable:
         found = self._methods.get(method)
         if found is None:
             raise CapabilityError("AttributeError", f"{PACKAGE} has no function {method!r}")
-        question = canonical(method, arguments)
-        if not found.is_pure:
-            return _answered(method, found, arguments)
-        bound = bind(method, found.signature, arguments)
-        key = self._subject.fingerprint.encode() + question
-        return await self._subject.answers.answer(key, method, lambda: found.function(**bound))
+        if method in self._subject.methods:
+            return await self._subject.ask(method, arguments)
+        canonical(method, arguments)
+        return await _answered(found, arguments)
+
+    def _add(self, name: str, source: object) -> None:
+        methods = methods_of(name, source)
+        self._methods |= methods
+        if isinstance(source, History):
+            self._repeated |= {
+                dotted: replace(methods[dotted], function=function)
+                for dotted, function in source.repeated.items()
+            }
 
     def _source(self, name: str) -> object:
         if name in self._subject.sources:
             return self._subject.sources[name]
         if name == "memory":
             return Memory()
+        if name == "history" and self._subject.insides is not None:
+            return History(self._subject.insides, self._subject.ask)
         if name == "generation" and self._generation is not None:
             return Generation(self._generation)
         if name == "heritage" and self._documents is not None:
@@ -132,21 +136,19 @@ class CapabilityTable:
         """Apply the recorded calls that changed state, in their order; a resume does this once."""
         for call in calls:
             if call.error is None and call.method in _WRITES and call.method in self._methods:
-                _answered(call.method, self._methods[call.method], call.arguments)
+                found = self._repeated.get(call.method, self._methods[call.method])
+                _called(found, call.arguments)
 
 
-def _answered(method: str, found: _Method, arguments: Mapping[str, object]) -> object:
-    bound = bind(method, found.signature, arguments)
-    with boundary(InvestigationError, f"{PACKAGE}.{method}"):
-        answer = found.function(**bound)
+async def _answered(found: Method, arguments: Mapping[str, object]) -> object:
+    answer = _called(found, arguments)
+    if inspect.isawaitable(answer):
+        answer = await answer
     check_size(answer)
     return answer
 
 
-def _methods(name: str, source: object, *, is_pure: bool) -> dict[str, _Method]:
-    return {
-        f"{name}.{each}": _Method(
-            function=function, signature=inspect.signature(function), is_pure=is_pure
-        )
-        for each, function in functions_of(source).items()
-    }
+def _called(found: Method, arguments: Mapping[str, object]) -> object:
+    call = found.bound(arguments)
+    with boundary(InvestigationError, f"{PACKAGE}.{found.name}"):
+        return call()

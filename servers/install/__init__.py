@@ -54,6 +54,11 @@ def program(directory: Path) -> Path:
     return directory / "bin" / "vllm"
 
 
+def python_of(directory: Path) -> Path:
+    """Return the interpreter of an installation in `directory`; it has torch and transformers."""
+    return directory / "bin" / "python"
+
+
 def find_program(
     build: VllmBuild, cache: Path, *, given: Path | None, search_path: str | None
 ) -> Path:

@@ -1,7 +1,7 @@
 """Small checkpoints, made on the spot, and a way to run model code against them."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,13 @@ import pytest
 from engine.introspection.checkpoint import open_checkpoint
 from engine.introspection.documents import Documents, open_documents
 from engine.introspection.generation import Generated
+from engine.introspection.probe import PROBED, Question
 from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
 from engine.sandbox import Limits, Workspace
 from engine.sandbox.host import open_sandbox
+from tests.introspection.drawn import DrawnProbe
+from tests.servers.probe.real import probing
 
 Array = npt.NDArray[np.generic]
 Stored = Mapping[str, Array | tuple[str, Array]]
@@ -108,7 +111,15 @@ def checkpoint_dir(
 
 @pytest.fixture
 def subject(checkpoint_dir: Path) -> Subject:
-    return Subject(open_checkpoint(checkpoint_dir))
+    return Subject(open_checkpoint(checkpoint_dir), probe=DrawnProbe())
+
+
+@pytest.fixture(scope="session")
+def torch_subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    """A tiny model that ships, and a real probe of it that runs already."""
+    with probing("tiny-s", tmp_path_factory.mktemp("probe") / "log") as (checkpoint, probe):
+        probe.ask(Question(operation="tokens", text="Hello"))
+        yield Subject(checkpoint, probe=probe)
 
 
 @pytest.fixture
@@ -138,7 +149,7 @@ def table(subject: Subject, documents: Documents) -> CapabilityTable:
         n_compactions=0,
     )
     return CapabilityTable(
-        ("architecture", "weights", "memory", "generation", "heritage"),
+        ("architecture", "weights", *PROBED, "memory", "generation", "heritage"),
         subject=subject,
         generation=lambda: figures,
         documents=documents,

@@ -3,22 +3,36 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
+from engine.introspection.activations import Activations
 from engine.introspection.architecture import Architecture
+from engine.introspection.attention import Attention
+from engine.introspection.checkpoint import open_checkpoint
 from engine.introspection.generation import Generation
+from engine.introspection.gradient import Gradient
 from engine.introspection.heritage import Heritage
+from engine.introspection.history import History
 from engine.introspection.memory import Memory
 from engine.introspection.stubs import functions_of
 from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
+from engine.introspection.temporal import Temporal
 from engine.introspection.weights import Weights
 from engine.sandbox import Workspace
+from tests.introspection.drawn import DrawnProbe
 
 CLASSES = {
     "architecture": Architecture,
     "weights": Weights,
+    "activations": Activations,
+    "temporal": Temporal,
+    "attention": Attention,
+    "gradient": Gradient,
+    "history": History,
     "memory": Memory,
     "generation": Generation,
     "heritage": Heritage,
@@ -50,9 +64,36 @@ ACCEPTED: dict[str, list[object]] = {
     "message": ["I read what you left."],
     "discovery_type": ["architecture"],
     "evidence": [{"n_layers": 4}, None],
+    "text": ["A cat sat down."],
+    "other_text": ["It rained all day."],
+    "texts": [["one thing", "two things"]],
+    "reference_texts": [["The cat sat on the mat.", "It rained all day."]],
+    "n_tokens": [1, 32],
+    "threshold": [3.0, 1],
+    "token_index": [-1, 0],
+    "as_arrays": [False, True],
+    "label": ["begin"],
 }
 """Values that the documentation promises to take, by argument."""
+WITH_HEADS: list[object] = ["model.layers.0", ["model.layers.0", "model.layers.1"], None]
+"""Layers that have attention."""
+PAIRED = {"as_arrays"}
+"""Arguments that are given by their names only."""
 WRITES = {"record_observation", "save_reflection", "record_discovery", "create_message_to_claude"}
+TWO_TURNS = (
+    "history.start_tracking()\nfor text in ('One.', 'Two.'):\n    history.record_turn(text)\n"
+)
+
+
+@pytest.fixture(scope="session", params=["drawn", pytest.param("torch", marks=pytest.mark.vllm)])
+def probed(request: pytest.FixtureRequest) -> Subject | None:
+    """A subject with a real probe; None for one whose numbers are drawn."""
+    return request.getfixturevalue("torch_subject") if request.param == "torch" else None
+
+
+@pytest.fixture
+def subject(probed: Subject | None, checkpoint_dir: Path) -> Subject:
+    return probed or Subject(open_checkpoint(checkpoint_dir), probe=DrawnProbe())
 
 
 def documentation(module: str, name: str) -> str:
@@ -61,7 +102,7 @@ def documentation(module: str, name: str) -> str:
 
 def section(doc: str, title: str) -> str:
     found = re.search(rf"^{title}:\n((?:    .*\n?|\n)+)", doc, re.MULTILINE)
-    return inspect.cleandoc(found[1]) if found else ""
+    return dedent(found[1]).strip() if found else ""
 
 
 def signature(module: str, name: str) -> inspect.Signature:
@@ -72,16 +113,19 @@ def signature(module: str, name: str) -> inspect.Signature:
 def calls(module: str, name: str) -> Iterator[str]:
     """Yield one call for every documented value of every argument, the others at their first."""
     parameters = signature(module, name).parameters
-    first = {each: ACCEPTED[each][0] for each in parameters}
+    has_heads = module == "attention" or name == "capture_attention_weights"
+    accepted = ACCEPTED | {"layer_name": WITH_HEADS} if has_heads else ACCEPTED
+    first = {each: accepted[each][0] for each in parameters}
     for each, parameter in parameters.items():
-        for value in ACCEPTED[each]:
+        for value in accepted[each]:
             if isinstance(value, list) and "list" not in str(parameter.annotation):
                 continue
             if value is None and "None" not in str(parameter.annotation):
                 continue
             given = ", ".join(f"{key}={val!r}" for key, val in (first | {each: value}).items())
             yield f"{module}.{name}({given})"
-    yield f"{module}.{name}({', '.join(repr(value) for value in first.values())})"
+    placed = [repr(value) for each, value in first.items() if each not in PAIRED]
+    yield f"{module}.{name}({', '.join(placed)})"
 
 
 async def run(workspace: Workspace, code: str) -> str:
@@ -110,7 +154,7 @@ async def test_every_example_runs(workspace: Workspace) -> None:
 async def test_every_documented_value_is_accepted(workspace: Workspace) -> None:
     for module, name in METHODS:
         for call in calls(module, name):
-            await run(workspace, call)
+            await run(workspace, TWO_TURNS * (module == "history") + call)
 
 
 async def test_keys_of_an_answer_are_documented(workspace: Workspace) -> None:
@@ -121,7 +165,10 @@ async def test_keys_of_an_answer_are_documented(workspace: Workspace) -> None:
         if name in by_name:
             continue
         call = next(calls(module, name))
-        listed = f"answer = {call}\nfirst = answer[0] if isinstance(answer, list) else answer\n"
+        before = TWO_TURNS * (module == "history")
+        listed = (
+            f"{before}answer = {call}\nfirst = answer[0] if isinstance(answer, list) else answer\n"
+        )
         keys = (await run(workspace, listed + "print(*first)")).split()
         doc = documentation(module, name).replace("dicts as in query_observations", OBSERVATION)
         assert keys, call

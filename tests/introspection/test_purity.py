@@ -3,6 +3,7 @@
 import re
 
 from engine.introspection.documents import Documents
+from engine.introspection.probe import PROBED
 from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
 from engine.sandbox import Workspace
@@ -80,3 +81,10 @@ def test_no_source_names_what_was_not_granted(baseline: CapabilityTable) -> None
     text = "\n".join(baseline.modules.values()) + str(baseline.lines)
     assert FORBIDDEN.search(text) is None
     assert not re.search(r"\b(activations|gradient|temporal|generation)\b", text)
+
+
+def test_what_every_phase_may_grant_names_nothing_that_only_some_have(subject: Subject) -> None:
+    granted = ("architecture", "weights", *PROBED, "memory")
+    table = CapabilityTable(granted, subject=subject)
+    text = "\n".join(table.modules.values()) + str(table.lines)
+    assert FORBIDDEN.search(text) is None

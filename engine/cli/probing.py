@@ -1,0 +1,111 @@
+"""Probes for the arms of a study: for every one of them, or for none."""
+
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.errors import NotReadyError
+from engine.introspection.checkpoint import Checkpoint
+from engine.introspection.probe import Probe
+from engine.manifest import ProbeFacts
+from engine.settings import read_settings
+from servers.hardware import this_cpu
+from servers.hardware.detection import n_cores
+from servers.install import directory_of, python_of, read_stamp
+from servers.install.builds import BUILDS
+from servers.probe.client import Start, TorchProbe
+from servers.probe.interpreter import Interpreter, find_interpreter
+from servers.probe.memory import ProbePlan, least_bytes, plan_probes
+
+_NO_INTERPRETER = (
+    "no Python with torch and transformers was found. Install them with `scripts/install interp`,"
+    " or with vLLM: `python -m engine.run install vllm`."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probing:
+    """The probes of a study."""
+
+    probes: Mapping[str, Probe] = field(default_factory=dict[str, Probe])
+    """By model: of all models, or of none."""
+    facts: ProbeFacts | None = None
+    why_none: str = ""
+
+
+@contextmanager
+def opened_probes(checkpoints: Mapping[str, Checkpoint], *, log_dir: Path) -> Generator[Probing]:
+    """Get ready to probe all `checkpoints` (model -> weights); on leaving, end what was started.
+
+    No process starts before its first question. Models with the same weights share one.
+    """
+    try:
+        python, plan = _prepared(checkpoints)
+    except NotReadyError as error:
+        yield Probing(why_none=str(error))
+        return
+    with ExitStack() as stack:
+        by_weights: dict[str, Probe] = {}
+        for model, checkpoint in checkpoints.items():
+            if checkpoint.fingerprint not in by_weights:
+                start = Start(
+                    python=python.python,
+                    checkpoint=checkpoint.path.resolve(),
+                    dtype=plan.dtype,
+                    n_threads=max(1, n_cores() // 2),
+                    log=log_dir / f"probe-{model}.log",
+                )
+                by_weights[checkpoint.fingerprint] = stack.enter_context(TorchProbe(start))
+        yield Probing(
+            probes={model: by_weights[each.fingerprint] for model, each in checkpoints.items()},
+            facts=ProbeFacts(
+                dtype=plan.dtype, torch=python.torch, transformers=python.transformers
+            ),
+        )
+
+
+def _prepared(checkpoints: Mapping[str, Checkpoint]) -> tuple[Interpreter, ProbePlan]:
+    """Return what runs the probes and how.
+
+    Raises:
+        NotReadyError: there is nothing that can run all of them; says why, and the remedy.
+    """
+    python = find_interpreter(candidates())
+    if python is None:
+        raise NotReadyError(_NO_INTERPRETER)
+    for model, checkpoint in checkpoints.items():
+        _check(model, checkpoint, python)
+    distinct = {each.fingerprint: each for each in checkpoints.values()}.values()
+    hardware = this_cpu()
+    plan = plan_probes(distinct, hardware)
+    if plan is None:
+        free = hardware.host_bytes - hardware.host_others_bytes
+        raise NotReadyError(
+            f"copies of the weights need {least_bytes(distinct, hardware) / 1e9:.1f} GB of free"
+            f" RAM, and {free / 1e9:.1f} GB are free."
+        )
+    return python, plan
+
+
+def candidates() -> Generator[Path]:
+    """Yield the Pythons that may run a probe.
+
+    Our own, then those of the installed builds of vLLM, the CPU build first.
+    """
+    yield Path(sys.executable)
+    cache = read_settings().cache_dir
+    for build in sorted(BUILDS.values(), key=lambda each: each.name != "cpu"):
+        directory = directory_of(build, cache)
+        if read_stamp(directory):
+            yield python_of(directory)
+
+
+def _check(model: str, checkpoint: Checkpoint, python: Interpreter) -> None:
+    kind = checkpoint.config.get("model_type")
+    if "auto_map" in checkpoint.config or not python.knows(kind):
+        version = f"transformers {python.transformers}"
+        raise NotReadyError(f"{version} has no model of the type {kind!r}, which {model} is.")
+    if not (checkpoint.path / "tokenizer.json").is_file():
+        raise NotReadyError(f"{checkpoint.path} has no tokenizer.json, which {model} reads with.")
