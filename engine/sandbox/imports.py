@@ -43,6 +43,10 @@ class SourceFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         self._extra = extra_builtins
         self.add(sources)
 
+    def __repr__(self) -> str:
+        """Tell nothing of this program, and the same in every process."""
+        return "<importer>"
+
     def add(self, sources: Mapping[str, str]) -> None:
         """Serve these too, in place of what has the same name."""
         parents = {parent for name in sources for parent in _parents(name)}
@@ -58,7 +62,8 @@ class SourceFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         """Return the spec of a module that is at hand."""
         if fullname not in self._sources:
             return None
-        return importlib.util.spec_from_loader(fullname, self)
+        # Without an origin, the module would be shown with the loader and its address in memory.
+        return importlib.util.spec_from_loader(fullname, self, origin="built-in")
 
     def is_package(self, fullname: str) -> bool:
         """Tell whether other modules are below it."""
@@ -90,6 +95,10 @@ class NothingElse(importlib.abc.MetaPathFinder):
     def __init__(self, given: Sequence[str]) -> None:
         """Name the modules `given` by the host in the message."""
         self._given = ", ".join(["the standard library", "numpy", *given])
+
+    def __repr__(self) -> str:
+        """Tell nothing of this program, and the same in every process."""
+        return "<importer>"
 
     def find_spec(
         self,

@@ -75,6 +75,10 @@ class Printed(io.TextIOBase):
         self.buffer = _Bytes(self)
         self.reset()
 
+    def __repr__(self) -> str:
+        """Look like the stream that it stands for."""
+        return "<_io.TextIOWrapper name='<stdout>' mode='w' encoding='utf-8'>"
+
     def reset(self) -> None:
         """Begin a new block."""
         self._room_chars = self._n_chars

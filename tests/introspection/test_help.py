@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -132,6 +133,22 @@ async def run(workspace: Workspace, code: str) -> str:
     execution = await workspace.execute(IMPORTS + code)
     assert execution.error is None, execution.output
     return execution.output
+
+
+def test_there_are_55_functions_in_ten_modules() -> None:
+    counts = Counter(module for module, _ in METHODS)
+    assert counts == {
+        "architecture": 5,
+        "weights": 6,
+        "activations": 6,
+        "temporal": 6,
+        "attention": 5,
+        "gradient": 4,
+        "history": 8,
+        "memory": 7,
+        "generation": 1,
+        "heritage": 7,
+    }
 
 
 @pytest.mark.parametrize(("module", "name"), METHODS)

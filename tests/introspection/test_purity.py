@@ -1,7 +1,13 @@
 """A baseline investigation can reach nothing that only other conditions have."""
 
 import re
+import sys
+from pathlib import Path
 
+import msgspec
+import pytest
+
+from engine.errors import CapabilityError
 from engine.introspection.documents import Documents
 from engine.introspection.probe import PROBED
 from engine.introspection.subject import Subject
@@ -60,12 +66,59 @@ async def test_nothing_reachable_names_another_condition(baseline_workspace: Wor
     assert FORBIDDEN.search(text) is None
 
 
+SHOWN = """
+import importlib.util, introspection, sys
+from introspection import architecture, memory
+
+for each in (introspection, architecture):
+    print(each, each.__spec__, each.__loader__, importlib.util.find_spec(each.__name__))
+    print([repr(value) for name, value in vars(each).items() if name != "__builtins__"])
+print(sys.meta_path, sys.path_hooks, sys.stdout, sys.stderr, sys.argv, sys.path)
+print({name: repr(value) for name, value in memory.__builtins__.items() if name == "_ask"})
+print([(name, repr(module)) for name, module in sorted(sys.modules.items())])
+print(memory.query_beliefs.__code__.co_filename, help, exit)
+"""
+
+
+async def test_what_modules_are_shown_as_tells_nothing_of_the_host(
+    baseline_workspace: Workspace,
+) -> None:
+    text = await shown(baseline_workspace, SHOWN)
+    assert "<module 'introspection.architecture' (built-in)>" in text
+    assert re.findall(r"engine\.\S*|SourceFinder|Asker|NothingElse", text) == []
+    here = (str(Path.cwd()), str(Path.home()), sys.prefix, sys.base_prefix, str(Path(__file__)))
+    assert [path for path in here if path in text] == []
+
+
 async def test_errors_do_not_tell_the_hidden_from_the_absent(baseline_workspace: Workspace) -> None:
     answers = {
         word: (await shown(baseline_workspace, ERRORS.replace("WORD", word))).replace(word, "WORD")
-        for word in ("heritage", "activations", "generation", "nonsense")
+        for word in ("heritage", "activations", "history", "generation", "nonsense")
     }
     assert set(answers.values()) == {answers["nonsense"]}
+
+
+@pytest.mark.parametrize("arguments", [{}, {"text": "Hello"}, {"layer_name": 3, "WORD": None}])
+async def test_the_host_answers_hidden_and_absent_methods_with_the_same_bytes(
+    baseline: CapabilityTable, arguments: dict[str, object]
+) -> None:
+    answers: set[bytes] = set()
+    for module, name in (
+        ("activations", "capture_activations"),
+        ("history", "record_turn"),
+        ("heritage", "list_documents"),
+        ("generation", "get_generation_info"),
+        ("memory", "capture_activations"),
+        ("nonsense", "capture_activations"),
+        ("architecture", "__init__"),
+        ("", ""),
+    ):
+        method = f"{module}.{name}"
+        with pytest.raises(CapabilityError) as refusal:
+            await baseline.answer(method, arguments)
+        told = (refusal.value.kind, str(refusal.value), repr(refusal.value.__cause__))
+        answers.add(msgspec.json.encode(told).replace(method.encode(), b"METHOD"))
+    assert len(answers) == 1
 
 
 def test_documents_that_are_not_granted_leave_no_trace(
