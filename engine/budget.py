@@ -14,8 +14,19 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from its first request, time spent waiting for the server included."""
 
 
+class RunBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of a whole run, interruptions included; None is no limit.
+
+    Turns that are under way when one is reached are finished: it may be passed by as many.
+    """
+
+    max_turns: int | None = None
+    max_tokens: int | None = None
+    """Prompt and completion tokens, those of summaries included."""
+
+
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """Spent so far by one investigation."""
+    """Spent so far by one investigation, or by a run."""
 
     turns: int = 0
     tokens: int = 0
@@ -23,8 +34,11 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
     def spend(self, usage: Usage, seconds: float) -> "Ledger":
         """Return the ledger after one more turn."""
-        spent = self.spend_tokens(usage)
-        return msgspec.structs.replace(spent, turns=self.turns + 1, seconds=self.seconds + seconds)
+        return self.spend_tokens(usage).spend_turn(seconds)
+
+    def spend_turn(self, seconds: float = 0.0) -> "Ledger":
+        """Return the ledger after one more turn, its tokens left out."""
+        return msgspec.structs.replace(self, turns=self.turns + 1, seconds=self.seconds + seconds)
 
     def spend_tokens(self, usage: Usage) -> "Ledger":
         """Return the ledger after a completion that is no turn."""
@@ -38,4 +52,13 @@ def exhausted(budget: Budget, ledger: Ledger) -> StopReason | None:
         return StopReason.TOKEN_LIMIT
     if budget.max_seconds is not None and ledger.seconds >= budget.max_seconds:
         return StopReason.TIME_LIMIT
+    return None
+
+
+def overdrawn(budget: RunBudget, ledger: Ledger) -> str | None:
+    """Return in words which limit of the run the ledger has reached, or None."""
+    if budget.max_turns is not None and ledger.turns >= budget.max_turns:
+        return f"{budget.max_turns:,} turns are spent"
+    if budget.max_tokens is not None and ledger.tokens >= budget.max_tokens:
+        return f"{budget.max_tokens:,} tokens are spent"
     return None

@@ -9,6 +9,7 @@
     |   |   `-- ContextOverflowError   the conversation no longer fits the model's window
     |   |-- SandboxError     the host side of the sandbox failed
     |   `-- TrunkLostError   the investigation whose beginning it shares was not carried out
+    |-- DrainedError         a turn was not begun because the run is being stopped; resumable
     `-- RunError             ends the run                                                     exit 1
         `-- JournalError     an event could not be made durable
 
@@ -76,6 +77,10 @@ class SandboxError(InvestigationError):
 
 class TrunkLostError(InvestigationError):
     """Infrastructure ended the investigation whose beginning this one was to share."""
+
+
+class DrainedError(EngineError):
+    """The run is being stopped: the investigation stays as it stands, to be taken up again."""
 
 
 class RunError(EngineError):

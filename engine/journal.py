@@ -133,16 +133,40 @@ def open_journal(path: Path) -> Generator[Journal]:
         UsageError: another process is writing to it.
         JournalError: it cannot be written.
     """
+    with locked(path) as fd, writing(fd) as journal:
+        yield journal
+
+
+@contextmanager
+def locked(path: Path) -> Generator[int]:
+    """Lock `path` against other writers and cut a torn last line; yield its descriptor.
+
+    What is read from now on stays true until this process writes.
+
+    Raises:
+        UsageError: another process is writing to it.
+        JournalError: it cannot be written.
+    """
     fd = _open_locked(path)
     try:
         _cut_torn_line(path, fd)
-        journal = Journal(fd)
-        try:
-            yield journal
-        finally:
-            journal.close()
+        yield fd
     finally:
         os.close(fd)
+
+
+@contextmanager
+def writing(fd: int) -> Generator[Journal]:
+    """Append to the locked journal `fd`; all is durable on leaving.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    journal = Journal(fd)
+    try:
+        yield journal
+    finally:
+        journal.close()
 
 
 def read_events(path: Path) -> Iterator[AnyEvent]:

@@ -15,6 +15,7 @@ from engine.budget import Budget, exhausted
 from engine.chat import ChatBackend, ChatRequest
 from engine.compaction import compacted, summary_request
 from engine.context import is_full, prompt_tokens, reply_tokens
+from engine.drain import Drain
 from engine.errors import ContextOverflowError
 from engine.events import (
     Compacted,
@@ -92,6 +93,8 @@ class Parts:
     window: int | None = None
     """Context window of the model in tokens; None when the endpoint does not say."""
     clock: Callable[[], float] = time.time
+    drain: Drain = field(default_factory=Drain)
+    """No turn is begun once it has begun."""
     standing: Standing = field(default_factory=Standing)
     """Where this one investigation stands; at its beginning, whatever is recorded of it."""
 
@@ -113,6 +116,7 @@ async def investigate(
 
     Raises:
         InvestigationError: the endpoint or the sandbox failed.
+        DrainedError: the run is being stopped; the investigation can be taken up again.
         JournalError: an event could not be made durable.
     """
     standing = parts.standing
@@ -183,6 +187,7 @@ class _Course:
     async def _turn(self, experiment: Experiment) -> StopReason | None:
         """Make one turn; return why the experiment ends with it, or None."""
         if self._standing.asked is None:
+            self._parts.drain.check()
             self._standing.send_unsent()
             limit = exhausted(self._budget(), self._standing.ledger)
             if limit:

@@ -4,12 +4,15 @@ import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import product
 from types import MappingProxyType
 
+from engine.drain import Drain
 from engine.errors import (
     ChatError,
+    DrainedError,
     InvestigationError,
     RunError,
     SandboxError,
@@ -74,11 +77,14 @@ async def conduct(
     concurrency: int,
     histories: Mapping[str, Sequence[Event]] = MappingProxyType({}),
     fork_of: ForkOf = _nothing,
+    drain: Drain | None = None,
 ) -> dict[str, StopReason]:
     """Run all `cases`, at most `concurrency` at once for each model; return their ends by id.
 
     `histories`: what is recorded already of those that are taken up again, by id.
     `fork_of`: tells what a new one begins with; it may wait until that is there.
+    `drain`: once it has begun, none is begun any more, and those that run stop at their next turn.
+    Neither has an end then: both are left for another time.
 
     A failed investigation ends with a typed reason and never stops its siblings. The limit is
     per model, so that a slow model cannot keep a fast one waiting.
@@ -88,17 +94,25 @@ async def conduct(
     """
     ends: dict[str, StopReason] = {}
     gates: dict[str, asyncio.Semaphore] = {}
+    waiting: dict[str, asyncio.Task[None]] = {}
 
     async def one(case: Investigation) -> None:
         history = histories.get(case.id, ())
         fork = None if history else await _beginning(case, fork_of)
         async with gates.setdefault(case.model, asyncio.Semaphore(concurrency)):
-            ends[case.id] = await _contained(case, parts_for(case), history, fork)
+            del waiting[case.id]
+            with suppress(DrainedError):
+                ends[case.id] = await _contained(case, parts_for(case), history, fork)
+
+    def let_go() -> None:
+        for task in waiting.values():
+            task.cancel()
 
     try:
         async with asyncio.TaskGroup() as group:
             for case in cases:
-                group.create_task(one(case), name=case.id)
+                waiting[case.id] = group.create_task(one(case), name=case.id)
+            (drain or Drain()).listen(let_go)
     except* RunError as errors:
         raise errors.exceptions[0] from errors
     return ends
@@ -117,7 +131,11 @@ async def _contained(
     history: Sequence[Event],
     fork: Fork | TrunkLostError | None,
 ) -> StopReason:
-    """Run one investigation and record its end, whatever the end is."""
+    """Run one investigation and record its end, whatever the end is.
+
+    Raises:
+        DrainedError: it has none; it was stopped at a turn boundary.
+    """
     reason, detail = await _outcome(case, parts, history, fork)
     parts.record.append(
         InvestigationEnded(
@@ -145,7 +163,7 @@ async def _outcome(
         return await investigate(case, parts, history), ""
     except InvestigationError as error:
         return _reason(error), str(error)
-    except RunError:
+    except (RunError, DrainedError):
         raise
     except Exception as error:  # noqa: BLE001 - the recorded boundary of one investigation
         _LOG.exception("investigation %s", case.id)

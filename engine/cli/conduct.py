@@ -1,7 +1,6 @@
 """A study carried out: servers, checkpoints, sandbox, journal and display joined, then run."""
 
 import asyncio
-import signal
 import time
 from collections.abc import (
     Callable,
@@ -10,27 +9,37 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+from engine.budget import RunBudget
 from engine.cli.console import say
 from engine.cli.directory import default_directory, new_directory
 from engine.cli.display import Watched, display
-from engine.cli.exit_codes import DONE, FAILED, PARTIAL
+from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
 from engine.cli.progress import Progress
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
 from engine.cli.report import show
-from engine.cli.study import Study
+from engine.cli.stopping import (
+    INTERRUPTED_BY_HAND,
+    Spending,
+    obey_signals,
+    until_deadline,
+)
+from engine.cli.study import Study, begun
+from engine.drain import Drain
 from engine.events import AnyEvent, RunEnded, RunStarted
 from engine.fold import histories
-from engine.journal import open_journal, read_events
+from engine.journal import locked, read_events, writing
 from engine.loop import Parts, Record
 from engine.manifest import Manifest, write_manifest
 from engine.report.files import write_files
 from engine.report.run import Run, read_run
 from engine.runner import conduct, spare_collections
 from engine.settings import read_settings
-from engine.transcript import Investigation
+from engine.transcript import Investigation, StopReason
 from engine.trunks import Trunks, has_begun
 
 
@@ -44,22 +53,35 @@ def carry_out(study: Study, parent: Manifest | None = None) -> int:
         return DONE
     out = study.options.out or default_directory(study.phases[0].key)
     return see_through(
-        lambda: conduct_study(study, out, parent), out, as_json=study.options.as_json
+        lambda drain: conduct_study(study, out, drain, parent), out, as_json=study.options.as_json
     )
 
 
-def see_through(
-    work: Callable[[], Coroutine[object, object, Run]], out: Path, *, as_json: bool
-) -> int:
+class Outcome(NamedTuple):
+    """What came of the work on a run."""
+
+    run: Run
+    n_left: int
+    """Investigations that a drain left for another time."""
+
+
+Work = Callable[[Drain], Coroutine[object, object, Outcome]]
+
+
+def see_through(work: Work, out: Path, *, as_json: bool) -> int:
     """Do the `work` on the run directory `out`, show what came of it, return the exit code."""
+    drain = Drain()
     try:
-        result = asyncio.run(_interruptible(work()))
+        outcome = asyncio.run(_interruptible(work, drain))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say_interrupted(out)
         raise
-    show(result, as_json=as_json)
+    show(outcome.run, as_json=as_json)
     say(f"run directory: {out}")
-    return _exit_code(result, out)
+    if outcome.n_left:
+        say(f"{drain.reason}: {outcome.n_left} investigations are left. Go on with: resume {out}")
+        return INTERRUPTED if drain.reason == INTERRUPTED_BY_HAND else PARTIAL
+    return _exit_code(outcome.run, out)
 
 
 def _announce(study: Study) -> None:
@@ -90,15 +112,14 @@ def _exit_code(result: Run, out: Path) -> int:
     return FAILED if len(lost) == len(result.measures) else PARTIAL
 
 
-async def _interruptible(work: Coroutine[object, object, Run]) -> Run:
-    """Let SIGTERM unwind everything, as Ctrl-C does."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
+async def _interruptible(work: Work, drain: Drain) -> Outcome:
+    obey_signals(drain)
+    return await work(drain)
 
 
-async def conduct_study(study: Study, out: Path, parent: Manifest | None = None) -> Run:
+async def conduct_study(
+    study: Study, out: Path, drain: Drain, parent: Manifest | None = None
+) -> Outcome:
     """Run a new `study` in the directory `out`; what was recorded is written out in any case.
 
     Raises:
@@ -111,72 +132,93 @@ async def conduct_study(study: Study, out: Path, parent: Manifest | None = None)
             if parent:
                 check_alike(parent, ready.manifest)
             write_manifest(directory, ready.manifest)
-            return await _record(study, ready, directory, {})
+            with locked(directory / "events.jsonl") as fd:
+                return await _record(study, ready, _Place(directory, fd, drain), {})
 
 
-async def continue_study(study: Study, out: Path) -> Run:
+async def continue_study(study: Study, out: Path, drain: Drain) -> Outcome:
     """Take up every investigation of the run in `out` that the model did not end by itself.
 
     Raises:
         UsageError: the conditions of the run have changed; the fields are named.
         NotReadyError, RunError: as `conduct_study`.
     """
-    before = read_run(out)
-    ended = {item.investigation for item in before.measures if not item.is_infrastructure}
-    recorded = histories(read_events(out / "events.jsonl"))
-    async with made_ready(study, out) as ready:
-        check_unchanged(before.manifest, ready.manifest)
-        return await _record(study, ready, out, recorded, ended)
+    with locked(out / "events.jsonl") as fd:
+        before = read_run(out)
+        ended = {item.investigation for item in before.measures if not item.is_infrastructure}
+        recorded = histories(read_events(out / "events.jsonl"))
+        if study.fork:
+            study = replace(study, begun=begun(recorded, out))
+        async with made_ready(study, out) as ready:
+            check_unchanged(before.manifest, ready.manifest)
+            return await _record(study, ready, _Place(out, fd, drain), recorded, ended)
+
+
+class _Place(NamedTuple):
+    """Where a run is recorded, and how it is told to stop."""
+
+    directory: Path
+    fd: int
+    """Of the journal, locked."""
+    drain: Drain
 
 
 async def _record(
     study: Study,
     ready: Ready,
-    directory: Path,
+    place: _Place,
     recorded: Mapping[str, Sequence[AnyEvent]],
     ended: Container[str] = (),
-) -> Run:
+) -> Outcome:
     cases = [case for case in study.investigations() if case.id not in ended]
     try:
-        with open_journal(directory / "events.jsonl") as journal:
-            await _run(study, ready, journal, cases, recorded)
+        with writing(place.fd) as journal:
+            n_ended = await _run(study, ready, journal, place.drain, cases, recorded)
     finally:
-        result = read_run(directory)
+        result = read_run(place.directory)
         write_files(result)
-    return result
+    return Outcome(result, len(cases) - n_ended)
 
 
 async def _run(
     study: Study,
     ready: Ready,
     journal: Record,
+    drain: Drain,
     cases: Sequence[Investigation],
     recorded: Mapping[str, Sequence[AnyEvent]],
-) -> None:
+) -> int:
+    """Carry out the `cases`; return how many of them ended."""
+    options = study.options
     progress = Progress(cases, time.time())
-    kind, has_colour = study.options.display, read_settings().has_colour
+    kind, has_colour = options.display, read_settings().has_colour
     with display(kind, progress, has_colour=has_colour) as watch:
-        record = Watched(journal, watch)
+        budget = RunBudget(max_turns=options.max_turns, max_tokens=options.max_tokens)
+        record = Spending(Watched(journal, watch), budget, drain)
+        record.count(recorded)
         record.append(RunStarted(time=progress.started, investigations=len(cases)))
         trunks = Trunks(record, study.branches(), recorded)
         before = _begin(study, record, recorded)
 
         def parts_for(case: Investigation) -> Parts:
-            return ready.parts(study, trunks, case)
+            return ready.parts(study, trunks, drain, case)
 
-        is_interrupted = True
+        ends: Mapping[str, StopReason] = {}
         spare_collections()
         try:
-            await conduct(
-                cases,
-                parts_for,
-                concurrency=study.concurrency,
-                histories=before,
-                fork_of=trunks.fork,
-            )
-            is_interrupted = False
+            with until_deadline(options.deadline, drain):
+                ends = await conduct(
+                    cases,
+                    parts_for,
+                    concurrency=study.concurrency,
+                    histories=before,
+                    fork_of=trunks.fork,
+                    drain=drain,
+                )
         finally:
+            is_interrupted = len(ends) < len(cases)
             record.append(RunEnded(time=time.time(), is_interrupted=is_interrupted))
+    return len(ends)
 
 
 def _begin(

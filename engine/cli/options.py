@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from engine.cli.duration import seconds
 from engine.sandbox import Tier
 from servers.model import Precision
 
 Display = Literal["auto", "rich", "plain", "log", "none"]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Deadline = Annotated[float | None, Parameter(converter=seconds)]
 Repeatable = Parameter(negative="", consume_multiple=False)
 
 
@@ -49,6 +51,13 @@ class Options:
     the phases branch off from there."""
     concurrency: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
     """Investigations at once, per model. Default: 64."""
+    deadline: Deadline = None
+    """Begin no turn later than this after the start (11h30m, 45m, 90s): what is under way is
+    finished, and `resume` goes on with the rest."""
+    max_turns: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    """Turns of the whole run; then as at the deadline."""
+    max_tokens: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    """Prompt and completion tokens of the whole run; then as at the deadline."""
     display: Display = "auto"
     """Live progress: rich in a terminal, plain otherwise."""
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False

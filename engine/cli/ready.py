@@ -14,6 +14,7 @@ from engine.cli.library import open_library
 from engine.cli.options import minimum_tier
 from engine.cli.record import manifest_of
 from engine.cli.study import Study
+from engine.drain import Drain
 from engine.endpoint import Endpoint
 from engine.introspection.generation import generated
 from engine.loop import Parts, Record
@@ -36,7 +37,7 @@ class Ready:
     sandbox: Sandbox
     manifest: Manifest
 
-    def parts(self, study: Study, record: Record, case: Investigation) -> Parts:
+    def parts(self, study: Study, record: Record, drain: Drain, case: Investigation) -> Parts:
         """Return what one investigation works with."""
         phase = study.phase(case.phase)
         standing = Standing()
@@ -48,6 +49,7 @@ class Ready:
             powers=self.knowledge.powers(case.model, phase, report),
             record=record,
             window=self.window,
+            drain=drain,
             standing=standing,
         )
 

@@ -5,16 +5,22 @@ from pathlib import Path
 
 from engine.cli.conduct import continue_study, see_through
 from engine.cli.console import say
-from engine.cli.options import Display, Options
+from engine.cli.options import Deadline, Display, Options
 from engine.cli.serving.choice import choose
 from engine.cli.study import Study
-from engine.errors import UsageError
-from engine.events import InvestigationStarted
-from engine.journal import read_events
 from engine.manifest import Arm, Manifest, read_manifest
 
 
-def resume(run: Path, /, *, endpoint: tuple[str, ...] = (), display: Display = "auto") -> int:
+def resume(
+    run: Path,
+    /,
+    *,
+    endpoint: tuple[str, ...] = (),
+    deadline: Deadline = None,
+    max_turns: int | None = None,
+    max_tokens: int | None = None,
+    display: Display = "auto",
+) -> int:
     """Go on with a run that was interrupted or killed.
 
     Every investigation that the model did not end by itself continues at its next turn, with the
@@ -26,34 +32,32 @@ def resume(run: Path, /, *, endpoint: tuple[str, ...] = (), display: Display = "
         Run directory.
     endpoint
         NAME=URL[#MODEL]: the same model at another address. Repeatable.
+    deadline
+        Begin no turn later than this from now (11h30m, 45m, 90s).
+    max_turns
+        Turns of the whole run, those before included.
+    max_tokens
+        Prompt and completion tokens of the whole run, those before included.
     display
         Live progress: rich in a terminal, plain otherwise.
     """
     manifest = read_manifest(run)
-    options = replace(options_of(manifest, endpoint), display=display)
+    options = replace(
+        options_of(manifest, endpoint),
+        deadline=deadline,
+        max_turns=max_turns,
+        max_tokens=max_tokens,
+        display=display,
+    )
     serving = choose(options, [arm.model for arm in manifest.arms])
     study = Study(
         serving=serving,
         phases=manifest.phases,
         options=options,
         fork=manifest.fork,
-        begun=_begun(run) if manifest.fork else (),
     )
     say(f"going on with {run}: {serving.reason}")
-    return see_through(lambda: continue_study(study, run), run, as_json=False)
-
-
-def _begun(run: Path) -> tuple[InvestigationStarted, ...]:
-    """Return with what the investigations of a fork began.
-
-    Raises:
-        UsageError: it was killed before that was recorded.
-    """
-    events = read_events(run / "events.jsonl")
-    begun = tuple(event for event in events if isinstance(event, InvestigationStarted))
-    if not begun:
-        raise UsageError(f"{run}: was killed before anything was recorded. Fork once more.")
-    return begun
+    return see_through(lambda drain: continue_study(study, run, drain), run, as_json=False)
 
 
 def options_of(manifest: Manifest, endpoint: tuple[str, ...] = ()) -> Options:

@@ -1,11 +1,15 @@
 """What is asked for: models x phases x replicates, and how they are served."""
 
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.branch import Branch, branches_of
 from engine.cli.options import Options
 from engine.cli.serving import Serving
-from engine.events import InvestigationStarted
+from engine.errors import UsageError
+from engine.events import AnyEvent, InvestigationStarted
 from engine.fold import investigation_of
 from engine.manifest import ForkFacts
 from engine.phase import Phase
@@ -57,3 +61,18 @@ class Study:
     def phase(self, key: str) -> Phase:
         """Return the phase called `key`."""
         return next(phase for phase in self.phases if phase.key == key)
+
+
+def begun(
+    recorded: Mapping[str, Iterable[AnyEvent]], run: Path
+) -> tuple[InvestigationStarted, ...]:
+    """Return with what the investigations of the fork in `run` began.
+
+    Raises:
+        UsageError: it was killed before that was recorded.
+    """
+    events = itertools.chain.from_iterable(recorded.values())
+    starts = tuple(event for event in events if isinstance(event, InvestigationStarted))
+    if not starts:
+        raise UsageError(f"{run}: was killed before anything was recorded. Fork once more.")
+    return starts

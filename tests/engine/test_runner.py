@@ -7,6 +7,7 @@ import pytest
 
 from engine.chat import ChatRequest
 from engine.chat.scripted import Answer, ScriptedBackend, in_order
+from engine.drain import Drain
 from engine.errors import ChatError, JournalError
 from engine.events import Event, InvestigationEnded
 from engine.runner import conduct, plan
@@ -116,3 +117,49 @@ async def test_cancelling_leaves_no_task_behind() -> None:
             async with asyncio.timeout(1):
                 await conduct(CASES, lambda _case: again(parts, Hanging()), concurrency=8)
     assert asyncio.all_tasks() == before
+
+
+async def test_a_drain_lets_go_of_all_that_wait_to_begin() -> None:
+    drain, begun = Drain(), asyncio.Event()
+
+    class Asked:
+        async def complete(self, request: ChatRequest) -> Completion:
+            begun.set()
+            while drain.reason is None:
+                await asyncio.sleep(0)
+            return await ScriptedBackend(in_order([run_block("print(1)")])).complete(request)
+
+    async def never(investigation: str) -> None:
+        if investigation.startswith("b"):
+            await asyncio.Event().wait()
+
+    async def interrupt() -> None:
+        await begun.wait()
+        drain.begin("enough")
+
+    async with parts_with(Asked()) as (parts, kept), asyncio.timeout(30):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(interrupt())
+            ends = await conduct(
+                CASES,
+                lambda _case: replace(again(parts, Asked()), drain=drain),
+                concurrency=1,
+                fork_of=never,
+                drain=drain,
+            )
+    assert ends == {}
+    assert [type(event).__name__ for event in kept.events] == [
+        "InvestigationStarted",
+        "ExperimentStarted",
+        "CompletionReceived",
+        "TurnEnded",
+    ]
+
+
+async def test_a_drain_that_has_begun_lets_nothing_begin() -> None:
+    drain = Drain()
+    drain.begin("enough")
+    async with parts_with([DONE]) as (parts, kept):
+        ends = await conduct(CASES, lambda _case: parts, concurrency=1, drain=drain)
+    assert ends == {}
+    assert kept.events == []

@@ -1,0 +1,91 @@
+"""What stops a run before its work is done: Ctrl-C, a deadline, a budget of the whole run."""
+
+import asyncio
+import signal
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from engine.budget import Ledger, RunBudget, overdrawn
+from engine.cli.console import say
+from engine.drain import Drain
+from engine.events import AnyEvent, Compacted, CompletionReceived, Event, TurnEnded
+from engine.loop import Record
+
+INTERRUPTED_BY_HAND = "interrupted"
+
+
+def obey_signals(drain: Drain) -> None:
+    """Let Ctrl-C drain the run, and stop it at once the second time; SIGTERM stops it at once.
+
+    Before there is anything to drain, the first Ctrl-C stops at once.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+
+    def interrupt() -> None:
+        if drain.reason is None and drain.is_heard:
+            say("finishing the turns that are under way; Ctrl-C once more stops at once.")
+            drain.begin(INTERRUPTED_BY_HAND)
+        else:
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+
+
+@dataclass
+class Spending(Record):
+    """A record that drains the run when its budget is spent."""
+
+    record: Record
+    budget: RunBudget
+    drain: Drain
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def count(self, recorded: Mapping[str, Iterable[AnyEvent]]) -> None:
+        """Count what was spent before."""
+        for events in recorded.values():
+            for event in events:
+                self._spend(event)
+
+    def append(self, event: Event) -> None:
+        """Record, then count."""
+        self.record.append(event)
+        self._spend(event)
+        reached = overdrawn(self.budget, self.ledger)
+        if reached and self.drain.reason is None:
+            say(f"{reached}; finishing the turns that are under way.")
+            self.drain.begin(reached)
+
+    async def commit(self) -> None:
+        """Wait for the record."""
+        await self.record.commit()
+
+    def _spend(self, event: Event) -> None:
+        match event:
+            case CompletionReceived() | Compacted():
+                self.ledger = self.ledger.spend_tokens(event.completion.usage)
+            case TurnEnded():
+                self.ledger = self.ledger.spend_turn()
+            case _:
+                pass
+
+
+@contextmanager
+def until_deadline(deadline_s: float | None, drain: Drain) -> Generator[None]:
+    """Drain the run `deadline_s` from now, unless the block has ended by then."""
+    if deadline_s is None:
+        yield
+        return
+
+    def reach() -> None:
+        say("the deadline is reached; finishing the turns that are under way.")
+        drain.begin("the deadline was reached")
+
+    timer = asyncio.get_running_loop().call_later(deadline_s, reach)
+    try:
+        yield
+    finally:
+        timer.cancel()
