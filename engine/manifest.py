@@ -50,6 +50,27 @@ class ForkFacts(_Value):
     """Name of the experiment before which, or number of the turns after which."""
 
 
+class LeakFacts(_Value):
+    """Something that a phase shows and must not, see `engine.purity.Leak`."""
+
+    place: str
+    experiment: str
+    found: str
+    excerpt: str
+
+
+class Certificate(_Value):
+    """What was looked for in all that a phase shows before the first turn, and what was found."""
+
+    terms: tuple[str, ...]
+    """Words that only conditions with documents have."""
+    n_passages: int
+    """Passages of documents that were looked for."""
+    scanned: dict[str, int]
+    """Place -> characters."""
+    leaks: tuple[LeakFacts, ...]
+
+
 class SandboxFacts(_Value):
     """How model code was held."""
 
@@ -92,6 +113,8 @@ class Manifest(_Value):
     """None: all investigations are planned from models, phases and replicates."""
     probe: ProbeFacts | None = None
     """None: no arm had one."""
+    purity: dict[str, Certificate] = {}
+    """By the key of a phase."""
     documents: dict[str, DocumentSet] = {}
     """By the set that a phase names, "true" or "wrong"; only those that some phase grants."""
     sandbox: SandboxFacts

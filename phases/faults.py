@@ -32,7 +32,9 @@ _SET_BY_THE_LOADER = frozenset({"key", "texts"})
 
 def explain(path: Path, text: str, error: ValidationError) -> str:
     """Return what `error` finds wrong with the file at `path`, whose content is `text`."""
-    return "\n".join(_fault(path, text, fault) for fault in error.errors())
+    faults = error.errors()
+    within = [fault["loc"][:n] for fault in faults for n in range(len(fault["loc"]))]
+    return "\n".join(_fault(path, text, fault) for fault in faults if fault["loc"] not in within)
 
 
 def _fault(path: Path, text: str, fault: ErrorDetails) -> str:

@@ -36,6 +36,7 @@ from engine.journal import locked, read_events, writing
 from engine.loop import Parts, Record
 from engine.manifest import Manifest, write_manifest
 from engine.report.files import write_files
+from engine.report.purity import write_secrets
 from engine.report.run import Run, read_run
 from engine.runner import conduct, spare_collections
 from engine.settings import read_settings
@@ -131,6 +132,7 @@ async def conduct_study(
         async with made_ready(study, directory) as ready:
             if parent:
                 check_alike(parent, ready.manifest)
+            write_secrets(directory, ready.secrets)
             write_manifest(directory, ready.manifest)
             with locked(directory / "events.jsonl") as fd:
                 return await _record(study, ready, _Place(directory, fd, drain), {})

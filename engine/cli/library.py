@@ -10,34 +10,33 @@ from engine.phase import DocumentsKind, Phase
 from phases.load import documents_folder
 
 Library = Mapping[DocumentsKind, Documents]
-"""Set -> its documents: only the sets that some phase of the study grants."""
+"""Set -> its documents. Those that no phase of a study grants are what its arms must not see."""
 
 
-def open_library(phases: Iterable[Phase], options: Options) -> Library:
-    """Read the sets that `phases` grant: those that ship, or what `options` puts in their place.
+def open_library(options: Options) -> Library:
+    """Read both sets: those that ship, or what `options` puts in their place.
 
     Raises:
         NotReadyError: a directory has no document, or one cannot be read.
     """
-    wanted = {phase.heritage.documents for phase in phases if phase.heritage}
-    given = _given(options)
     return {
         kind: open_documents(folder or documents_folder(kind))
-        for kind, folder in given.items()
-        if kind in wanted
+        for kind, folder in _given(options).items()
     }
 
 
-def facts_of(library: Library, options: Options) -> dict[str, DocumentSet]:
-    """Return what the manifest says about the sets."""
+def facts_of(library: Library, phases: Iterable[Phase], options: Options) -> dict[str, DocumentSet]:
+    """Return what the manifest says about the sets that `phases` grant."""
     given = _given(options)
+    granted = {phase.heritage.documents for phase in phases if phase.heritage}
     return {
-        name: DocumentSet(
-            directory=_absolute(given[name]),
+        kind: DocumentSet(
+            directory=_absolute(given[kind]),
             names=tuple(document.name for document in documents.all),
             fingerprint=documents.fingerprint,
         )
-        for name, documents in library.items()
+        for kind, documents in library.items()
+        if kind in granted
     }
 
 

@@ -6,7 +6,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.table import Table
 
+from engine.cli.certify import certificate_of, in_words
 from engine.cli.console import emit, emit_json, emit_table
+from engine.cli.exit_codes import DONE, FAILED
 from engine.phase import Phase, Requirements
 from phases.load import get_phase, list_phases, load_phase
 
@@ -46,8 +48,10 @@ def show(key: str, /, *, as_json: Json = False) -> None:
 
 
 @app.command
-def check(folder: Path, /, *, as_json: Json = False) -> None:
-    """Read a phase of your own, and show it as it would run. Exit code 2 when it is malformed.
+def check(folder: Path, /, *, as_json: Json = False) -> int:
+    """Read a phase of your own, and show it as it would run.
+
+    Exit code 2 when it is malformed, 1 when it shows what it must not.
 
     Parameters
     ----------
@@ -56,14 +60,17 @@ def check(folder: Path, /, *, as_json: Json = False) -> None:
     as_json
         Print it as JSON.
     """
-    _show(load_phase(folder), as_json=as_json)
+    return DONE if _show(load_phase(folder), as_json=as_json) else FAILED
 
 
-def _show(phase: Phase, *, as_json: bool) -> None:
+def _show(phase: Phase, *, as_json: bool) -> bool:
+    """Print a phase; tell whether it is pure."""
+    certificate = certificate_of(phase)
     if as_json:
-        emit_json(phase.model_dump())
+        emit_json(phase.model_dump() | {"purity": certificate.model_dump()})
     else:
-        emit("\n".join([*_head(phase), *_stages(phase)]))
+        emit("\n".join([*_head(phase), f"purity: {in_words(certificate)}", *_stages(phase)]))
+    return not certificate.leaks
 
 
 def _head(phase: Phase) -> list[str]:

@@ -8,17 +8,19 @@ from pathlib import Path
 
 from engine.chat import ChatBackend
 from engine.chat.served import open_backend
+from engine.cli.certify import certify, secrets_of, tell
 from engine.cli.console import say
 from engine.cli.knowledge import Knowledge, opened_knowledge
 from engine.cli.library import open_library
 from engine.cli.options import minimum_tier
-from engine.cli.record import manifest_of
+from engine.cli.record import manifest_of, sandbox_facts
 from engine.cli.study import Study
 from engine.drain import Drain
 from engine.endpoint import Endpoint
 from engine.introspection.generation import generated
 from engine.loop import Parts, Record
-from engine.manifest import Manifest
+from engine.manifest import Certificate, Manifest
+from engine.purity import Secrets
 from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
 from engine.settings import read_key
@@ -36,6 +38,8 @@ class Ready:
     knowledge: Knowledge
     sandbox: Sandbox
     manifest: Manifest
+    secrets: Secrets
+    """What the phases hide."""
 
     def parts(self, study: Study, record: Record, drain: Drain, case: Investigation) -> Parts:
         """Return what one investigation works with."""
@@ -59,7 +63,7 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
     """Start servers and sandbox, open checkpoints and connections; close all on leaving."""
     limits = Limits()
     async with AsyncExitStack() as stack:
-        library = open_library(study.phases, study.options)
+        library = open_library(study.options)
         sandbox = await stack.enter_async_context(
             open_sandbox(limits, minimum=minimum_tier(study.options))
         )
@@ -68,6 +72,8 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
         knowledge = stack.enter_context(
             opened_knowledge(endpoints, study.phases, library, log_dir=log_dir)
         )
+        secrets = secrets_of(library)
+        purity = _certified(study, knowledge, secrets)
         backends = {
             endpoint.model: await stack.enter_async_context(_backend(endpoint))
             for endpoint in endpoints
@@ -77,8 +83,8 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
             directory,
             endpoints=endpoints,
             knowledge=knowledge,
-            sandbox=sandbox,
-            limits=limits,
+            purity=purity,
+            sandbox=sandbox_facts(sandbox, limits),
         )
         yield Ready(
             backends=backends,
@@ -86,7 +92,18 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
             knowledge=knowledge,
             sandbox=sandbox,
             manifest=manifest,
+            secrets=secrets,
         )
+
+
+def _certified(study: Study, knowledge: Knowledge, secrets: Secrets) -> dict[str, Certificate]:
+    """Return the certificate of every phase; what one gives away is said aloud."""
+    model, found = study.models[0], dict[str, Certificate]()
+    for phase in study.phases:
+        report = partial(generated, phase, Standing(), window=None)
+        found[phase.key] = certify(phase, knowledge.powers(model, phase, report), secrets)
+        tell(phase, found[phase.key])
+    return found
 
 
 def _shared_window(endpoints: Iterable[Endpoint]) -> int | None:

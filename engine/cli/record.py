@@ -12,7 +12,7 @@ from engine.cli.provenance import git_revision, machine, versions
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
-from engine.manifest import Arm, Manifest, SandboxFacts
+from engine.manifest import Arm, Certificate, Manifest, SandboxFacts
 from engine.sandbox import Limits
 from engine.sandbox.host import ProcessSandbox
 
@@ -23,8 +23,8 @@ def manifest_of(
     *,
     endpoints: tuple[Endpoint, ...],
     knowledge: Knowledge,
-    sandbox: ProcessSandbox,
-    limits: Limits,
+    purity: dict[str, Certificate],
+    sandbox: SandboxFacts,
 ) -> Manifest:
     """Return what makes this run reproducible. No key, only the name of its variable."""
     return Manifest(
@@ -40,14 +40,18 @@ def manifest_of(
         probe=knowledge.probe,
         shares_prefix=study.options.share_prefix,
         fork=study.fork,
-        documents=facts_of(knowledge.library, study.options),
-        sandbox=SandboxFacts(
-            tier=sandbox.tier, walls=sandbox.walls, limits=msgspec.to_builtins(limits)
-        ),
+        purity=purity,
+        documents=facts_of(knowledge.library, study.phases, study.options),
+        sandbox=sandbox,
         versions=versions(),
         git_revision=git_revision(),
         machine=machine(),
     )
+
+
+def sandbox_facts(sandbox: ProcessSandbox, limits: Limits) -> SandboxFacts:
+    """Return how model code is held."""
+    return SandboxFacts(tier=sandbox.tier, walls=sandbox.walls, limits=msgspec.to_builtins(limits))
 
 
 def check_unchanged(before: Manifest, now: Manifest) -> None:

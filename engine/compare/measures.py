@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from engine.purity import Leak
 from engine.requirements import n_findings
 from engine.transcript import RequirementCheck, Transcript, Turn
 
@@ -41,13 +42,20 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str | None
     revivals: tuple[str, ...]
     """"exact" or "diverged", once for each time it was taken up again after an interruption."""
+    leaks: tuple[Leak, ...]
+    """What it could see and must not know: with any, it stays out of statistics."""
     is_infrastructure: bool
     """The end was not the model's doing: the investigation stays out of statistics."""
     detail: str
 
+    @property
+    def is_pure(self) -> bool:
+        """It saw nothing that its condition hides."""
+        return not self.leaks
 
-def measure(transcript: Transcript) -> Measures:
-    """Return the counts of one investigation."""
+
+def measure(transcript: Transcript, leaks: Sequence[Leak] = ()) -> Measures:
+    """Return the counts of one investigation; `leaks`: what it could see and must not know."""
     case, turns = transcript.investigation, transcript.turns
     executions = [execution for turn in turns for execution in turn.executions]
     kinds = Counter(execution.error.kind for execution in executions if execution.error)
@@ -76,6 +84,7 @@ def measure(transcript: Transcript) -> Measures:
         duration_s=round((transcript.ended or transcript.started) - transcript.started, 6),
         stop_reason=reason,
         revivals=transcript.revivals,
+        leaks=tuple(leaks),
         is_infrastructure=reason is None or reason.is_infrastructure,
         detail=transcript.detail,
     )
@@ -90,12 +99,14 @@ def _waited_s(turn: Turn) -> float:
 
 
 class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of all investigations of one model, infrastructure ends left out and counted."""
+    """Counts of all investigations of one model; what is left out is counted."""
 
     model: str
     investigations: int
     excluded: int
     """Investigations that infrastructure ended; they are in none of the other figures."""
+    impure: int
+    """Others that saw what their condition hides; they are in none of the other figures either."""
     resumed: int
     """Investigations that were taken up again after an interruption."""
     diverged: int
@@ -116,12 +127,14 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summarise(model: str, measures: Sequence[Measures]) -> ArmSummary:
     """Return the totals of `model` over its `measures`."""
-    kept = [item for item in measures if not item.is_infrastructure]
+    ended = [item for item in measures if not item.is_infrastructure]
+    kept = [item for item in ended if item.is_pure]
     reasons = Counter(item.stop_reason or "unfinished" for item in measures)
     return ArmSummary(
         model=model,
         investigations=len(measures),
-        excluded=len(measures) - len(kept),
+        excluded=len(measures) - len(ended),
+        impure=len(ended) - len(kept),
         resumed=sum(bool(item.revivals) for item in kept),
         diverged=sum("diverged" in item.revivals for item in kept),
         turns=sum(item.turns for item in kept),

@@ -8,6 +8,7 @@ from engine.compare.measures import ArmSummary, Measures, measure, summarise
 from engine.fold import transcripts
 from engine.journal import read_events
 from engine.manifest import Manifest, read_manifest
+from engine.report.purity import leaks_by_id, read_secrets
 from engine.transcript import Transcript
 
 
@@ -46,9 +47,10 @@ def read_run(directory: Path) -> Run:
     """
     manifest = read_manifest(directory)
     found = transcripts(read_events(directory / "events.jsonl"))
+    leaks = leaks_by_id(manifest, found, read_secrets(directory))
     return Run(
         directory=directory,
         manifest=manifest,
         transcripts=found,
-        measures=tuple(map(measure, found)),
+        measures=tuple(measure(item, leaks[item.investigation.id]) for item in found),
     )

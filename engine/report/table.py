@@ -50,6 +50,7 @@ def _figures() -> dict[str, Figure]:
     return {
         "investigations": lambda arm: f"{arm.investigations}",
         "left out (infrastructure)": lambda arm: f"{arm.excluded}",
+        "left out (saw what their condition hides)": lambda arm: f"{arm.impure}",
         "resumed, of them not exactly": lambda arm: f"{arm.resumed}, {arm.diverged}",
         "turns": lambda arm: _with_mean(arm, arm.turns),
         "code blocks executed": lambda arm: _with_mean(arm, arm.code_blocks_executed),
@@ -65,7 +66,7 @@ def _figures() -> dict[str, Figure]:
 
 
 def _with_mean(arm: ArmSummary, count: int) -> str:
-    kept = arm.investigations - arm.excluded
+    kept = arm.investigations - arm.excluded - arm.impure
     return f"{count} ({count / kept:.1f} each)" if kept > 1 else f"{count}"
 
 
