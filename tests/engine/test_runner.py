@@ -137,16 +137,19 @@ async def test_a_drain_lets_go_of_all_that_wait_to_begin() -> None:
         await begun.wait()
         drain.begin("enough")
 
-    async with parts_with(Asked()) as (parts, kept), asyncio.timeout(30):
-        async with asyncio.TaskGroup() as group:
-            group.create_task(interrupt())
-            ends = await conduct(
-                CASES,
-                lambda _case: replace(again(parts, Asked()), drain=drain),
-                concurrency=1,
-                fork_of=never,
-                drain=drain,
-            )
+    async with (
+        parts_with(Asked()) as (parts, kept),
+        asyncio.timeout(30),
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(interrupt())
+        ends = await conduct(
+            CASES,
+            lambda _case: replace(again(parts, Asked()), drain=drain),
+            concurrency=1,
+            fork_of=never,
+            drain=drain,
+        )
     assert ends == {}
     assert [type(event).__name__ for event in kept.events] == [
         "InvestigationStarted",
