@@ -1,5 +1,6 @@
 """Where a served model answers. A value: no connection, no key."""
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
@@ -9,7 +10,7 @@ import msgspec
 from engine.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FORM = "expected NAME=URL or NAME=URL#MODEL, e.g. small=http://127.0.0.1:8000/v1#my-model"
+_FORM = "expected NAME=URL[,URL...] or NAME=URL#MODEL, e.g. small=http://127.0.0.1:8000/v1#my-model"
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,13 +28,16 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Directory with the config.json and safetensors of the weights served, if they can be read."""
     max_model_len: int | None = None
     """Context window in tokens, as the server states it; None when it does not."""
+    others: tuple[str, ...] = ()
+    """Further base URLs that serve the same model; an investigation stays with one of them."""
     requests_per_s: float | None = None
     """Cap on request starts per second; None for a local server, which queues by itself."""
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """Read NAME=URL[#MODEL]. NAME names the arm; MODEL is what the server calls it, else NAME.
+    """Read NAME=URL[,URL...][#MODEL]: several addresses are replicas of one model.
 
+    NAME names the arm; MODEL is what the server calls it, else NAME.
     A URL without a path gets /v1; one that goes on to /chat/completions is cut there.
 
     Raises:
@@ -44,8 +48,30 @@ def parse_endpoint(text: str) -> Endpoint:
     if not (name and equals and address) or (hash_sign and not served_model):
         raise UsageError(f"--endpoint {text!r}: {_FORM}.")
     _check_name(text, name)
-    url = _base_url(text, address)
-    return Endpoint(model=name, url=url, served_model=served_model or name)
+    url, *others = dict.fromkeys(_base_url(text, each) for each in address.split(","))
+    return Endpoint(model=name, url=url, served_model=served_model or name, others=tuple(others))
+
+
+def replicas(endpoint: Endpoint) -> tuple[Endpoint, ...]:
+    """Return `endpoint` once for each of its base URLs."""
+    urls = (endpoint.url, *endpoint.others)
+    return tuple(msgspec.structs.replace(endpoint, url=url, others=()) for url in urls)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def is_own(host: str) -> bool:
+    """Return whether `host` is this machine or, by its address, in a network of one's own."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return is_loopback(host)
 
 
 def check_distinct(endpoints: Iterable[Endpoint]) -> None:

@@ -28,6 +28,7 @@ class Arm(_Value):
     checkpoint_fingerprint: str | None
     """Hash of configuration and headers of the weights; None when they cannot be read."""
     max_model_len: int | None
+    others: tuple[str, ...] = ()
     requests_per_s: float | None
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.chat.refusals import detail, key_remedy, one_line
-from engine.endpoint import Endpoint
+from engine.endpoint import Endpoint, replicas
 from engine.errors import ChatError, NotReadyError, UsageError
 
 if TYPE_CHECKING:
@@ -59,12 +59,18 @@ class _Props(msgspec.Struct):
 
 
 async def resolve(endpoint: Endpoint, *, key: str | None, within_s: float = _WITHIN_S) -> Endpoint:
-    """Return `endpoint` with its window filled in, having seen that it serves the model.
+    """Return `endpoint` with its window filled in, having seen that every URL serves the model.
 
     Raises:
         NotReadyError: it is down, refuses the key, or is no OpenAI-compatible server.
         UsageError: it does not serve the model; the message names what it serves.
     """
+    windows = [await _window(each, key, within_s) for each in replicas(endpoint)]
+    window = min((window for window in windows if window), default=endpoint.max_model_len)
+    return msgspec.structs.replace(endpoint, max_model_len=window)
+
+
+async def _window(endpoint: Endpoint, key: str | None, within_s: float) -> int | None:
     from engine.chat.connection import connect  # imports openai: 0.4 s
 
     async with connect(endpoint, key=key, connect_s=within_s) as connection:
@@ -74,7 +80,7 @@ async def resolve(endpoint: Endpoint, *, key: str | None, within_s: float = _WIT
         window = found.window
         if window is None and found.meta is not None:
             window = await _llama_cpp_window(connection, endpoint, within_s)
-    return msgspec.structs.replace(endpoint, max_model_len=window or endpoint.max_model_len)
+    return window
 
 
 async def _ask(connection: "Connection", endpoint: Endpoint, url: str, within_s: float) -> "Answer":

@@ -1,27 +1,31 @@
-"""A served model as a chat backend: any OpenAI-compatible endpoint over HTTP."""
+"""A served model as a chat backend: one OpenAI-compatible server, or several replicas of it."""
 
 import asyncio
-import math
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from time import time
-from typing import TYPE_CHECKING
+import itertools
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from asyncio_throttle.throttler import Throttler
+import tenacity
 
 from engine.chat import ChatBackend, ChatRequest
+from engine.chat.admission import Clock, Gate
+from engine.chat.load import Load
 from engine.chat.patience import Notice, Patience, Sleep, policy
-from engine.chat.refusals import detail, error_code, one_line, refusal, where
-from engine.chat.wire import Reply, decode, encode
-from engine.endpoint import Endpoint
+from engine.chat.replica import Replica, watching
+from engine.chat.wire import encode
+from engine.endpoint import Endpoint, replicas
 from engine.errors import ChatError
 from engine.transcript import Completion
 
-if TYPE_CHECKING:
-    from engine.chat.connection import Answer, Connection
+Check = Callable[[], None]
 
 
 def _unnoticed(_error: ChatError, _wait_s: float) -> None:
+    return
+
+
+def _unchecked() -> None:
     return
 
 
@@ -33,10 +37,12 @@ async def open_backend(
     patience: Patience | None = None,
     notice: Notice = _unnoticed,
     sleep: Sleep = asyncio.sleep,
-) -> AsyncGenerator[ChatBackend]:
+    clock: Clock = time.monotonic,
+) -> AsyncGenerator["Served"]:
     """Open a chat backend for `endpoint`; its connections close on leaving.
 
-    `notice` is told of every failed attempt that will be repeated; `sleep` waits between attempts.
+    `notice` is told of every failed attempt that will be repeated; `sleep` waits between attempts,
+    and `clock` tells how long that was.
 
     Raises:
         UsageError: the key cannot be sent in a header.
@@ -44,84 +50,76 @@ async def open_backend(
     from engine.chat.connection import connect  # imports openai: 0.4 s
 
     patience = patience or Patience()
-    async with connect(endpoint, key=key, connect_s=patience.connect_s) as connection:
-        yield _Served(endpoint, key, connection, patience, notice, sleep)
+    async with AsyncExitStack() as stack:
+        opened: list[Replica] = []
+        for each in replicas(endpoint):
+            connection = await stack.enter_async_context(
+                connect(each, key=key, connect_s=patience.connect_s)
+            )
+            opened.append(
+                Replica(each, key, connection, patience=patience, clock=clock, sleep=sleep)
+            )
+        await stack.enter_async_context(watching(tuple(opened)))
+        retrying = policy(patience, sleep=sleep, notice=notice)
+        yield Served(endpoint.served_model, opened, retrying)
 
 
-class _Served:
-    """Asks one endpoint; the transient troubles are retried here and nowhere else."""
+class Served:
+    """Asks one model; the transient troubles are retried here and nowhere else."""
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        key: str | None,
-        connection: "Connection",
-        patience: Patience,
-        notice: Notice,
-        sleep: Sleep,
+        self, served_model: str, replicas: Sequence[Replica], retrying: tenacity.AsyncRetrying
     ) -> None:
-        self._endpoint = endpoint
-        self._key = key
-        self._connection = connection
-        self._answer_s = patience.answer_s
-        self._policy = policy(patience, sleep=sleep, notice=notice)
-        self._throttle = _throttle(endpoint.requests_per_s)
+        """Ask for `served_model` at `replicas`, `retrying` what failed in passing."""
+        self._served_model = served_model
+        self._replicas = replicas
+        self._retrying = retrying
+        self._ranks = itertools.count()
+        self._first = self.seat()
+
+    def seat(self, check: Check = _unchecked) -> ChatBackend:
+        """Return the backend of one investigation: it stays with one replica while that answers.
+
+        Seats that were taken earlier go first where requests are held back. `check` is called
+        when a request is about to be sent, and may raise to keep it from being sent.
+        """
+        return _Seat(self, next(self._ranks), check)
 
     async def complete(self, request: ChatRequest) -> Completion:
-        body = encode(request, served_model=self._endpoint.served_model)
+        """Return the model's reply, as the oldest seat of all."""
+        return await self._first.complete(request)
+
+    @property
+    def loads(self) -> Sequence[tuple[Gate, Load | None]]:
+        """What is in flight to each replica, and what it last said of itself."""
+        return [(replica.gate, replica.load) for replica in self._replicas]
+
+    async def ask(
+        self, request: ChatRequest, attempt: Callable[[bytes], Awaitable[Completion]]
+    ) -> Completion:
+        """Return what `attempt` makes of the body of `request`, after as many as it takes."""
+        body = encode(request, served_model=self._served_model)
         # A policy counts the attempts of one request: each request has its own.
-        retrying = self._policy.copy()
-        return await retrying(self._attempt, body)
+        return await self._retrying.copy()(attempt, body)
+
+    def choose(self, current: Replica | None) -> Replica:
+        """Return `current` while it answers, else the healthy one with the least to do."""
+        if current and (current.is_healthy or len(self._replicas) == 1):
+            return current
+        healthy = [replica for replica in self._replicas if replica.is_healthy]
+        return min(healthy or self._replicas, key=lambda replica: replica.gate.n_held)
+
+
+class _Seat:
+    def __init__(self, served: Served, rank: int, check: Check) -> None:
+        self._served = served
+        self._rank = rank
+        self._check = check
+        self._replica: Replica | None = None
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        return await self._served.ask(request, self._attempt)
 
     async def _attempt(self, body: bytes) -> Completion:
-        async with self._throttle:
-            sent = time()
-        reply = self._read(await self._ask(body))
-        return Completion(
-            text=reply.text,
-            finish_reason=reply.finish_reason,
-            usage=reply.usage,
-            sent=sent,
-            received=time(),
-        )
-
-    async def _ask(self, body: bytes) -> "Answer":
-        try:
-            async with asyncio.timeout(self._answer_s):
-                return await self._connection.post("/chat/completions", body)
-        except TimeoutError as error:
-            message = f"{where(self._endpoint)}: no complete answer within {self._answer_s:g} s"
-            raise ChatError(message, is_transient=True) from error
-
-    def _read(self, answer: "Answer") -> Reply:
-        if not 200 <= answer.status < 300:  # noqa: PLR2004
-            raise self._refusal(answer, answer.status)
-        try:
-            return decode(answer.body)
-        except ValueError as error:
-            hidden = error_code(answer.body)
-            if hidden is not None:
-                raise self._refusal(answer, hidden) from error
-            raise self._unreadable(answer, error) from error
-
-    def _refusal(self, answer: "Answer", status: int) -> ChatError:
-        return refusal(
-            self._endpoint,
-            status=status,
-            body=answer.body,
-            key=self._key,
-            retry_after_s=answer.retry_after_s,
-        )
-
-    def _unreadable(self, answer: "Answer", error: ValueError) -> ChatError:
-        said = one_line(detail(answer.body), self._key)
-        message = f"{where(self._endpoint)}: the answer is no completion ({error}): {said}"
-        return ChatError(message, status=answer.status, is_transient=True)
-
-
-def _throttle(requests_per_s: float | None) -> AbstractAsyncContextManager[None]:
-    """Return a gate for request starts; fractions are spread over a longer period."""
-    if requests_per_s is None:
-        return nullcontext()
-    n_starts = max(1, math.floor(requests_per_s))
-    return Throttler(rate_limit=n_starts, period=n_starts / requests_per_s)
+        self._replica = self._served.choose(self._replica)
+        return await self._replica.ask(body, rank=self._rank, check=self._check)

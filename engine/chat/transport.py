@@ -5,7 +5,6 @@ follows redirects by itself or not at all. The layers of an httpx client (authen
 redirects, cookies, hooks) would cost 0.15 ms of each request and have nothing left to do.
 """
 
-import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import httpx2
 
+from engine.endpoint import is_loopback
 from engine.errors import ChatError
 
 if TYPE_CHECKING:
@@ -109,11 +109,3 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 @lru_cache(maxsize=64)
 def _parsed(url: str) -> httpx2.URL:
     return httpx2.URL(url)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether `host` is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -23,8 +23,9 @@ class Options:
     """How to run, whatever is run."""
 
     endpoint: Annotated[tuple[str, ...], Repeatable] = ()
-    """NAME=URL[#MODEL]: use this OpenAI-compatible server as the arm NAME; MODEL is what the server
-    calls the model, NAME if absent. Repeatable."""
+    """NAME=URL[,URL...][#MODEL]: use this OpenAI-compatible server as the arm NAME; MODEL is what
+    the server calls the model, NAME if absent. Several URLs are replicas of one model.
+    Repeatable."""
     checkpoint: Annotated[tuple[str, ...], Repeatable] = ()
     """NAME=DIR: directory with the config.json and safetensors of the weights that the endpoint
     NAME serves. Repeatable."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engine.chat import ChatBackend
-from engine.chat.served import open_backend
+from engine.chat.served import Served, open_backend
 from engine.cli.certify import certify, secrets_of, tell
 from engine.cli.console import say
 from engine.cli.knowledge import Knowledge, opened_knowledge
@@ -32,7 +31,7 @@ from engine.transcript import Investigation
 class Ready:
     """Everything that an investigation needs, opened."""
 
-    backends: dict[str, ChatBackend]
+    backends: dict[str, Served]
     window: int | None
     """Context that every arm gets, in tokens: that of the smallest, so that they are alike."""
     knowledge: Knowledge
@@ -48,7 +47,7 @@ class Ready:
         report = partial(generated, phase, standing, window=self.window)
         return Parts(
             phase=phase,
-            chat=self.backends[case.model],
+            chat=self.backends[case.model].seat(drain.check),
             sandbox=self.sandbox,
             powers=self.knowledge.powers(case.model, phase, report),
             record=record,
@@ -114,5 +113,5 @@ def _shared_window(endpoints: Iterable[Endpoint]) -> int | None:
     return min(windows.values(), default=None)
 
 
-def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[ChatBackend]:
+def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[Served]:
     return open_backend(endpoint, key=read_key(endpoint.key_variable))

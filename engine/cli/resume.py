@@ -86,7 +86,7 @@ def _endpoints(manifest: Manifest, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _address(arm: Arm) -> str:
-    return f"{arm.model}={arm.url}#{arm.served_model}"
+    return f"{arm.model}={','.join((arm.url, *arm.others))}#{arm.served_model}"
 
 
 def _checkpoints(manifest: Manifest) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from engine.chat.load import Load
 from engine.cli.console import say
 from engine.endpoint import Endpoint
-from servers.launch.load import Load, read_load
+from servers.launch.load import read_load
 from servers.launch.values import Progress
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Builders for the tests of the chat backends."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -52,6 +53,9 @@ class Pauses:
     async def sleep(self, pause_s: float) -> None:
         self.taken_s.append(pause_s)
 
+    def clock(self) -> float:
+        return time.monotonic() + sum(self.taken_s)
+
     def notice(self, error: ChatError, _pause_s: float) -> None:
         self.noticed.append(error)
 
@@ -78,6 +82,11 @@ async def asking(
     async with serving(server=FaultyServer(plan=plan, key=wanted_key)) as server:
         endpoint = make_endpoint(server.url, requests_per_s=requests_per_s)
         async with open_backend(
-            endpoint, key=key, patience=patience, notice=pauses.notice, sleep=pauses.sleep
+            endpoint,
+            key=key,
+            patience=patience,
+            notice=pauses.notice,
+            sleep=pauses.sleep,
+            clock=pauses.clock,
         ) as backend:
             yield Asking(backend, server, pauses)

@@ -32,12 +32,18 @@ class FaultyServer:
     key: str | None = None
     """The only key that is accepted; None accepts all."""
     latency_s: float = 0.0
+    slots: int | None = None
+    """Answered at once; the others wait, and /metrics tells of both. None: all, and no metrics."""
     url: str = ""
     asks: list[Ask] = field(default_factory=list[Ask])
     n_in_flight: int = 0
     runner: web.AppRunner | None = None
+    _gate: asyncio.Semaphore = field(init=False)
     _seen: Counter[bytes] = field(default_factory=Counter[bytes])
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._gate = asyncio.Semaphore(self.slots or 2**20)
 
     @property
     def n_connections(self) -> int:
@@ -66,7 +72,8 @@ class FaultyServer:
         self.asks.append(ask)
         self._count(1)
         try:
-            return await self._answer(request, ask)
+            async with self._gate:
+                return await self._answer(request, ask)
         finally:
             self._count(-1)
 
@@ -76,6 +83,19 @@ class FaultyServer:
             return _canned(Fault.WRONG_KEY)
         entries = [{"id": name, "max_model_len": self.window_tokens} for name in self.served]
         return web.json_response({"object": "list", "data": entries})
+
+    async def metrics(self, _request: web.Request) -> web.StreamResponse:
+        """Tell running and waiting requests as vLLM does."""
+        if self.slots is None:
+            return _canned(Fault.WRONG_PATH)
+        n_running = min(self.slots, self.n_in_flight)
+        values = {
+            "num_requests_running": n_running,
+            "num_requests_waiting": self.n_in_flight - n_running,
+            "kv_cache_usage_perc": n_running / self.slots,
+        }
+        lines = [f'vllm:{name}{{engine="0"}} {value}' for name, value in values.items()]
+        return web.Response(text="\n".join(lines) + "\n")
 
     async def _answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
         await asyncio.sleep(self.latency_s)
@@ -178,6 +198,7 @@ async def serving(
     app = web.Application(client_max_size=2**30)
     app.router.add_post("/v1/chat/completions", server.complete)
     app.router.add_get("/v1/models", server.models)
+    app.router.add_get("/metrics", server.metrics)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     try:

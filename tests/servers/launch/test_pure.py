@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.chat.load import Load, parse_load
 from servers.launch.flags import flag_value, with_flag, without_flag
-from servers.launch.load import Load, parse_load
 from servers.launch.log import ServerLog
 from servers.launch.planned import starts_of
 from servers.launch.repairs import shorten, use_less_of_the_card
@@ -116,6 +116,7 @@ def test_causes_are_told_before_consequences(tmp_path: Path) -> None:
 
 def test_load_is_read_from_the_metrics() -> None:
     load = parse_load(METRICS, time_s=10.0)
+    assert load
     assert (load.n_running, load.n_waiting, load.kv_share) == (3, 2, 0.25)
     assert load.generated_tokens == 1200
 

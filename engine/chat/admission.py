@@ -1,0 +1,141 @@
+"""How many requests are sent to one server at once, and whose turn it is.
+
+A local server queues what it cannot take: it is not sent more than it runs and a short queue, or
+prefixes would be thrown out of its cache before they are used again. A remote one says 429: then
+fewer are sent, and with every answer a little more. Old investigations go first, so that they end,
+and their prefixes are asked for while they are still in the cache.
+"""
+
+import asyncio
+import heapq
+import itertools
+import math
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from engine.chat.load import Load
+from engine.chat.patience import Sleep
+
+Clock = Callable[[], float]
+"""Seconds, only going forward."""
+
+_CUT = 0.7
+"""What remains of the requests in flight after a 429."""
+_CUT_BY_PREEMPTION = 0.8
+_GROWTH = 1.25
+_QUEUE_SHARE = 1 / 8
+_LEAST_QUEUE = 2
+"""A short queue at the server: it must never wait for us."""
+
+
+class Gate:
+    """The way to one server. Belongs to the event loop that made it."""
+
+    def __init__(
+        self,
+        *,
+        limit: float = math.inf,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Let `limit` requests be in flight, until the server says otherwise."""
+        self._clock = clock
+        self._sleep = sleep
+        self.limit = limit
+        """Requests in flight at most."""
+        self.n_in_flight = 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._arrivals = itertools.count()
+        self._opens_at = self._cut_at = -math.inf
+        self._has_refused = False
+        self._is_observed = False
+
+    @property
+    def n_held(self) -> int:
+        """Requests in flight and held back."""
+        return self.n_in_flight + self.n_waiting
+
+    @property
+    def n_waiting(self) -> int:
+        """Requests that are held back."""
+        return sum(not turn.done() for *_, turn in self._waiting)
+
+    @asynccontextmanager
+    async def slot(self, rank: int) -> AsyncGenerator[None]:
+        """Wait for the right to have one request in flight; the lowest rank is served first."""
+        if (shut_s := self._opens_at - self._clock()) > 0:
+            await self._sleep(shut_s)
+        await self._take(rank)
+        try:
+            yield
+        finally:
+            self.n_in_flight -= 1
+            self._admit()
+
+    def answered(self) -> None:
+        """Note an answer: one request more may be in flight from now on.
+
+        Once the server has refused any, that takes as many answers as there are in flight. Where
+        its load is known, that alone decides.
+        """
+        if not self._is_observed:
+            self._set(self.limit + (1 / self.limit if self._has_refused else 1))
+
+    def throttled(self, sent_s: float, retry_after_s: float | None) -> None:
+        """Note a 429 to a request that was sent at `sent_s` on the gate's clock.
+
+        Many come at once; only those sent after the last cut say something new.
+        """
+        now = self._clock()
+        self._opens_at = max(self._opens_at, now + (retry_after_s or 0.0))
+        self._has_refused = True
+        if sent_s > self._cut_at:
+            self._cut_at = now
+            self._set(min(self.limit, self.n_in_flight) * _CUT)
+
+    def observe(self, load: Load, before: Load | None) -> None:
+        """Follow the load of the server."""
+        self._is_observed = True
+        self._set(limit_for(load, before, n_in_flight=self.n_in_flight, limit=self.limit))
+
+    async def _take(self, rank: int) -> None:
+        if self._has_room() and not self._waiting:
+            self.n_in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (rank, next(self._arrivals), turn))
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.n_in_flight -= 1
+                self._admit()
+            raise
+
+    def _set(self, limit: float) -> None:
+        self.limit = max(1.0, limit)
+        self._admit()
+
+    def _has_room(self) -> bool:
+        return self.n_in_flight + 1 <= self.limit
+
+    def _admit(self) -> None:
+        while self._waiting and self._has_room():
+            *_, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                self.n_in_flight += 1
+                turn.set_result(None)
+
+
+def limit_for(load: Load, before: Load | None, *, n_in_flight: int, limit: float) -> float:
+    """Return how many requests may be in flight at a server with this load."""
+    if before is not None and load.n_preempted > before.n_preempted:
+        return n_in_flight * _CUT_BY_PREEMPTION
+    queue = max(_LEAST_QUEUE, load.n_running * _QUEUE_SHARE)
+    if load.n_waiting > queue:
+        return max(load.n_running, n_in_flight - (load.n_waiting - queue))
+    if n_in_flight + 1 > limit:
+        return limit * _GROWTH + 1
+    return limit

@@ -1,0 +1,75 @@
+"""How busy a server is, from the metrics that it prints. Pure."""
+
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+
+_SAMPLE = re.compile(r"^(?:vllm|llamacpp):(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_RUNNING = ("num_requests_running", "requests_processing")
+_WAITING = ("num_requests_waiting", "requests_deferred")
+_KV = ("kv_cache_usage_perc", "kv_cache_usage_ratio")
+_GENERATED = ("generation_tokens_total", "tokens_predicted_total")
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What one server does at one moment."""
+
+    n_running: int
+    n_waiting: int
+    kv_share: float
+    """Share of the KV cache that is in use."""
+    generated_tokens: int
+    """Since the server began."""
+    n_preempted: int = 0
+    """Requests that were thrown out of the KV cache half-way, since the server began."""
+    prefix_queried_tokens: int = 0
+    """Prompt tokens that were looked up in the prefix cache, since the server began."""
+    prefix_hit_tokens: int = 0
+    """Of them, those that were found."""
+    time_s: float
+    """When, on a clock that only goes forward."""
+
+    def tokens_per_s(self, before: "Load | None") -> float:
+        """Return tokens generated per second since `before`; 0 without one."""
+        if before is None or self.time_s <= before.time_s:
+            return 0.0
+        gained = max(0, self.generated_tokens - before.generated_tokens)
+        return gained / (self.time_s - before.time_s)
+
+    @property
+    def prefix_share(self) -> float:
+        """Share of the prompt tokens that the prefix cache saved."""
+        return self.prefix_hit_tokens / max(1, self.prefix_queried_tokens)
+
+
+def metrics_url(base_url: str) -> str:
+    """Return where a server with this base URL prints its metrics: beside /v1."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}/metrics"
+
+
+def parse_load(text: str, *, time_s: float) -> Load | None:
+    """Read the metrics that vLLM or llama.cpp prints; None where there are none of theirs.
+
+    Sources: vLLM 0.32, /metrics; llama.cpp server 2026.10, /metrics.
+    """
+    sums: dict[str, float] = {}
+    for name, value in _SAMPLE.findall(text):
+        sums[name] = sums.get(name, 0.0) + float(value)
+    if not sums:
+        return None
+
+    def read(*names: str) -> float:
+        return next((sums[name] for name in names if name in sums), 0.0)
+
+    return Load(
+        n_running=int(read(*_RUNNING)),
+        n_waiting=int(read(*_WAITING)),
+        kv_share=read(*_KV),
+        generated_tokens=int(read(*_GENERATED)),
+        n_preempted=int(read("num_preemptions_total")),
+        prefix_queried_tokens=int(read("prefix_cache_queries_total")),
+        prefix_hit_tokens=int(read("prefix_cache_hits_total")),
+        time_s=time_s,
+    )

@@ -1,0 +1,244 @@
+"""How many requests are sent to a server at once, in which order, and to which replica."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.chat import ChatBackend
+from engine.chat.admission import Gate, limit_for
+from engine.chat.load import Load
+from engine.chat.patience import Patience
+from engine.chat.replica import FIRST
+from engine.chat.served import Served, open_backend
+from engine.drain import Drain
+from engine.errors import ChatError, DrainedError
+from tests.chat.asking import Pauses, asking, make_endpoint, make_request
+from tests.faults.asks import Ask, at_first
+from tests.faults.faults import Fault
+from tests.faults.process import server_process
+from tests.faults.server import FaultyServer, serving
+
+COUNTS = st.integers(0, 2_000)
+
+
+def a_load(n_running: int, n_waiting: int = 0, n_preempted: int = 0) -> Load:
+    return Load(
+        n_running=n_running,
+        n_waiting=n_waiting,
+        kv_share=0.5,
+        generated_tokens=0,
+        n_preempted=n_preempted,
+        time_s=0.0,
+    )
+
+
+def test_a_short_queue_at_the_server_holds_nothing_back() -> None:
+    assert limit_for(a_load(32, 4), None, n_in_flight=36, limit=100) == 100
+
+
+def test_a_long_queue_at_the_server_is_moved_here() -> None:
+    assert limit_for(a_load(32, 100), None, n_in_flight=132, limit=200) == 36
+
+
+def test_requests_of_others_count_in_the_servers_queue() -> None:
+    ours, running, waiting = 20, 32, 12
+    assert limit_for(a_load(running, waiting), None, n_in_flight=ours, limit=200) == 32
+
+
+def test_a_preemption_sends_fewer() -> None:
+    before = a_load(50)
+    assert limit_for(a_load(50, 0, 1), before, n_in_flight=50, limit=200) == 40
+
+
+def test_a_server_without_a_queue_is_sent_more() -> None:
+    assert limit_for(a_load(36), None, n_in_flight=36, limit=36) == 46
+
+
+@given(COUNTS, COUNTS, COUNTS, st.floats(1, 2_000))
+def test_the_server_never_waits_for_us(
+    n_running: int, n_waiting: int, n_in_flight: int, limit: float
+) -> None:
+    found = limit_for(a_load(n_running, n_waiting), None, n_in_flight=n_in_flight, limit=limit)
+    assert found >= min(limit, n_running)
+
+
+async def take_turns(gate: Gate, ranks: list[int]) -> list[int]:
+    """Let all `ranks` wait at a gate that lets one through at a time; return their order."""
+    order: list[int] = []
+
+    async def one(rank: int) -> None:
+        async with gate.slot(rank):
+            order.append(rank)
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        for rank in ranks:
+            group.create_task(one(rank))
+    return order
+
+
+async def test_the_oldest_goes_first() -> None:
+    gate = Gate()
+    gate.limit = 1
+    assert await take_turns(gate, [9, 3, 7, 1]) == [9, 1, 3, 7]
+
+
+async def test_one_that_gives_up_waiting_costs_no_place() -> None:
+    gate = Gate()
+    gate.limit = 1
+    async with gate.slot(0), asyncio.TaskGroup() as group:
+        task = group.create_task(take_turns(gate, [1]))
+        await asyncio.sleep(0)
+        task.cancel()
+    assert (gate.n_in_flight, gate.n_waiting) == (0, 0)
+    assert await take_turns(gate, [2]) == [2]
+
+
+async def test_a_burst_of_refusals_is_one_cut() -> None:
+    gate = Gate()
+    gate.n_in_flight = 100
+    sent_s = asyncio.get_running_loop().time()
+    for _ in range(50):
+        gate.throttled(sent_s, None)
+    assert gate.limit == pytest.approx(70)
+
+
+async def test_answers_let_the_limit_grow_again() -> None:
+    gate = Gate()
+    gate.limit = 10
+    gate.throttled(0.0, None)
+    gate.limit = 10
+    for _ in range(10):
+        gate.answered()
+    assert 10.9 < gate.limit < 11
+
+
+class Limited(FaultyServer):
+    """Refuses what is more than it can take at once, as a remote endpoint does."""
+
+    most: int = 8
+    n_refused: int = 0
+
+
+def at_most(server: Limited) -> Limited:
+    def plan(_ask: Ask) -> Fault:
+        if server.n_in_flight > server.most:
+            server.n_refused += 1
+            return Fault.RATE_LIMIT
+        return Fault.NONE
+
+    server.plan = plan
+    return server
+
+
+async def test_a_remote_limit_is_found_and_kept() -> None:
+    server = at_most(Limited(latency_s=0.01))
+    pauses = Pauses()
+    async with (
+        serving(server=server),
+        open_backend(
+            make_endpoint(server.url),
+            key=None,
+            patience=Patience(attempts=100),
+            sleep=pauses.sleep,
+            clock=pauses.clock,
+        ) as backend,
+        asyncio.TaskGroup() as group,
+    ):
+        (gate, _), *_ = backend.loads
+        gate.limit = FIRST
+        for seed in range(400):
+            group.create_task(backend.complete(make_request(seed=seed)))
+    assert len(server.asks) == 400 + server.n_refused
+    assert server.n_refused < 150, "most were refused: the limit was not found"
+
+
+async def test_the_queue_of_a_local_server_is_kept_short() -> None:
+    server = FaultyServer(latency_s=0.1, slots=4)
+    async with (
+        serving(server=server),
+        open_backend(make_endpoint(server.url), key=None) as backend,
+        asyncio.TaskGroup() as group,
+    ):
+        (gate, _), *_ = backend.loads
+        for _ in range(40):
+            group.create_task(ask_turns(backend.seat(), 4))
+        await server.until_in_flight(40)
+        async with asyncio.timeout(30):
+            while server.n_in_flight > 8 or not gate.n_waiting:
+                await asyncio.sleep(0.01)
+    assert len(server.asks) == 160
+
+
+@asynccontextmanager
+async def two_replicas(first: FaultyServer, second: FaultyServer) -> AsyncGenerator[Served]:
+    pauses = Pauses()
+    async with serving(server=first), serving(server=second):
+        endpoint = msgspec.structs.replace(make_endpoint(first.url), others=(second.url,))
+        async with open_backend(
+            endpoint, key=None, sleep=pauses.sleep, clock=pauses.clock
+        ) as backend:
+            yield backend
+
+
+async def ask_turns(seat: ChatBackend, n_turns: int) -> None:
+    for turn in range(n_turns):
+        await seat.complete(make_request(seed=turn))
+
+
+async def test_an_investigation_stays_with_one_replica() -> None:
+    first, second = FaultyServer(latency_s=0.02), FaultyServer(latency_s=0.02)
+    async with two_replicas(first, second) as backend, asyncio.TaskGroup() as group:
+        for _ in range(6):
+            group.create_task(ask_turns(backend.seat(), 5))
+    assert (len(first.asks), len(second.asks)) == (15, 15)
+
+
+async def test_the_others_take_over_from_a_replica_that_is_away() -> None:
+    first, second = FaultyServer(), FaultyServer()
+    async with two_replicas(first, second) as backend:
+        seat = backend.seat()
+        await seat.complete(make_request())
+        assert len(first.asks) == 1
+        first.plan = at_first(*[Fault.UNAVAILABLE] * 99)
+        await ask_turns(seat, 4)
+    assert len(second.asks) == 4
+
+
+async def test_a_replica_whose_process_dies_is_replaced() -> None:
+    pauses = Pauses()
+    async with server_process() as staying:
+        async with server_process() as dying:
+            endpoint = msgspec.structs.replace(make_endpoint(dying), others=(staying,))
+            opening = open_backend(endpoint, key=None, sleep=pauses.sleep, clock=pauses.clock)
+            backend = await opening.__aenter__()
+            seat = backend.seat()
+            await seat.complete(make_request())
+        try:
+            assert (await seat.complete(make_request())).text
+        finally:
+            await opening.__aexit__(None, None, None)
+
+
+async def test_a_refusal_by_one_replica_is_no_reason_to_ask_another() -> None:
+    first, second = FaultyServer(key="other"), FaultyServer()
+    async with two_replicas(first, second) as backend:
+        with pytest.raises(ChatError):
+            await backend.seat().complete(make_request())
+    assert not second.asks
+
+
+async def test_what_waits_at_the_gate_is_not_sent_once_the_run_drains() -> None:
+    drain = Drain()
+    async with asking() as case:
+        assert isinstance(case.backend, Served)
+        seat = case.backend.seat(drain.check)
+        drain.begin("enough")
+        with pytest.raises(DrainedError):
+            await seat.complete(make_request())
+        assert not case.server.asks
