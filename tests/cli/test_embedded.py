@@ -12,6 +12,7 @@ import pytest
 from engine.cli.compare import plan_comparison
 from engine.cli.conduct import conduct_study
 from engine.cli.options import Options
+from engine.drain import Drain
 from engine.events import CompletionReceived
 from tests.cli.program import events_of, run
 
@@ -58,9 +59,10 @@ async def test_the_sandbox_is_named_in_the_manifest(tmp_path: Path) -> None:
 async def at_once(n_each: int, directory: Path) -> tuple[Counter[str | None], int]:
     """Run `n_each` investigations per model at once; return their ends, and the memory held."""
     options = Options(replicates=n_each, concurrency=n_each, display="none")
-    run_ = await conduct_study(plan_comparison(("comparison",), "", options), directory)
-    reasons = Counter(item.stop_reason for item in run_.measures)
-    del run_
+    study = plan_comparison(("comparison",), "", options)
+    outcome = await conduct_study(study, directory, Drain())
+    reasons = Counter(item.stop_reason for item in outcome.run.measures)
+    del outcome
     gc.collect()
     return reasons, psutil.Process().memory_info().rss
 

@@ -1,6 +1,8 @@
 """The README tells the truth about the files."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,17 @@ def test_every_listed_file_says_what_it_is(path: Path) -> None:
 def test_every_command_of_the_readme_exists() -> None:
     named = set(re.findall(r"scripts/start ([a-z]+)", TEXT))
     assert named <= set(COMMANDS)
+
+
+def test_a_condition_of_ones_own_is_made_and_run_as_it_says(tmp_path: Path) -> None:
+    section = TEXT.partition("## A condition of your own\n")[2].partition("\n## ")[0]
+    lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    assert len(lines) < 15
+    script = "\n".join(lines).replace("scripts/start", f"{sys.executable} -m engine.run")
+    shell = ["/bin/sh", "-euc", script]
+    done = subprocess.run(
+        shell, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "purity: clean" in done.stdout
+    assert "1/1 done" in done.stderr
