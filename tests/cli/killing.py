@@ -3,7 +3,7 @@
 import asyncio
 import random
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -90,14 +90,14 @@ def _transcripts(out: Path) -> dict[str, object]:
     }
 
 
-def _lasting(value: Any) -> object:
+def _lasting(value: object) -> object:
     """Return `value` without what may differ."""
     match value:
         case dict():
-            entries = cast("dict[str, Any]", value)
+            entries = cast("dict[str, object]", value)
             return {key: _lasting(each) for key, each in entries.items() if key not in _PASSING}
         case list():
-            return [_lasting(each) for each in cast("list[Any]", value)]
+            return [_lasting(each) for each in cast("list[object]", value)]
         case _:
             return value
 
