@@ -15,6 +15,7 @@ _CHARS_PER_TOKEN = 2.5
 _MESSAGE_OVERHEAD_TOKENS = 8
 """Role marks that a chat template puts around one message."""
 _FULL_SHARE = 0.8
+_NEAR_SHARE = 0.6
 _COMPRESSION = 5
 _RECENT_SHARES = ((10_000, 0.15), (4_000, 0.20), (0, 0.25))
 """(window of at least, share of it that the last turns may keep)."""
@@ -45,6 +46,11 @@ def reply_tokens(window: int | None, prompt: int, wanted: int) -> int:
 def is_full(window: int | None, prompt: int) -> bool:
     """Whether the conversation has to be summarised before the next reply is asked for."""
     return window is not None and prompt >= _FULL_SHARE * window
+
+
+def is_near_full(window: int | None, prompt: int) -> bool:
+    """Whether it matters that `prompt` is an estimate."""
+    return window is not None and prompt >= _NEAR_SHARE * window
 
 
 def recent(window: int, prompt: int, messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -52,6 +52,12 @@ def parse_endpoint(text: str) -> Endpoint:
     return Endpoint(model=name, url=url, served_model=served_model or name, others=tuple(others))
 
 
+def beside(base_url: str, path: str) -> str:
+    """Return the URL of what a server offers beside /v1, such as its metrics."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}/{path}"
+
+
 def replicas(endpoint: Endpoint) -> tuple[Endpoint, ...]:
     """Return `endpoint` once for each of its base URLs."""
     urls = (endpoint.url, *endpoint.others)

@@ -5,7 +5,7 @@ depends on it is sent. The loop holds nothing that could not be folded from its 
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
@@ -14,7 +14,7 @@ from engine.actions import RunCode, own_part, parse, tag_of
 from engine.budget import Budget, exhausted
 from engine.chat import ChatBackend, ChatRequest
 from engine.compaction import compacted, summary_request
-from engine.context import is_full, prompt_tokens, reply_tokens
+from engine.context import is_full, is_near_full, prompt_tokens, reply_tokens
 from engine.drain import Drain
 from engine.errors import ContextOverflowError
 from engine.events import (
@@ -33,7 +33,7 @@ from engine.requirements import checked
 from engine.revival import Revival
 from engine.sandbox import Answer, Sandbox, Workspace
 from engine.standing import Standing
-from engine.transcript import Call, Investigation, Message, StopReason
+from engine.transcript import Call, Conversation, Investigation, Message, StopReason
 from engine.verdict import judge
 
 _LETS_NEXT_BEGIN = frozenset(
@@ -81,6 +81,10 @@ class Powers(Protocol):
         ...
 
 
+Count = Callable[[Conversation], Awaitable[int | None]]
+"""Conversation -> tokens of it as a prompt; None when it cannot be told at present."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What an investigation works with."""
@@ -93,6 +97,8 @@ class Parts:
     window: int | None = None
     """Context window of the model in tokens; None when the endpoint does not say."""
     clock: Callable[[], float] = time.time
+    count: Count | None = None
+    """Counts the tokens of a prompt exactly; None: they are estimated."""
     drain: Drain = field(default_factory=Drain)
     """No turn is begun once it has begun."""
     standing: Standing = field(default_factory=Standing)
@@ -205,15 +211,15 @@ class _Course:
         Raises:
             ContextOverflowError: the window has no room even then.
         """
-        window, prompt = self._parts.window, self._prompt_tokens()
+        window, prompt = self._parts.window, await self._prompt_tokens()
         if is_full(window, prompt):
             await self._compact(window, prompt)
+            prompt = await self._prompt_tokens()
         try:
-            await self._ask(experiment)
+            await self._ask(experiment, prompt)
         except ContextOverflowError:
-            prompt = self._prompt_tokens()
             await self._compact(window, prompt)
-            await self._ask(experiment)
+            await self._ask(experiment, await self._prompt_tokens())
 
     async def _compact(self, window: int | None, prompt: int) -> None:
         """Let the conversation go on from the model's own summary of it, if there is one to make.
@@ -239,7 +245,7 @@ class _Course:
             )
         )
 
-    async def _ask(self, experiment: Experiment) -> None:
+    async def _ask(self, experiment: Experiment, prompt: int) -> None:
         """Get one completion.
 
         Raises:
@@ -247,7 +253,7 @@ class _Course:
         """
         turn = self._standing.ledger.turns
         seed = turn_seed(self._case.seed, turn, self._case.stream)
-        request = self._request(seed)
+        request = self._request(seed, prompt)
         await self._parts.record.commit()
         completion = await self._parts.chat.complete(request)
         own = own_part(completion.text, self._phase.rules)
@@ -320,9 +326,8 @@ class _Course:
             done_signal=self._phase.rules.done_signal,
         )
 
-    def _request(self, seed: int) -> ChatRequest:
+    def _request(self, seed: int, prompt: int) -> ChatRequest:
         standing, sampling = self._standing, self._phase.sampling
-        prompt = self._prompt_tokens()
         room = reply_tokens(self._parts.window, prompt, sampling.max_tokens)
         if not room:
             raise ContextOverflowError(f"{prompt} tokens leave no room in {self._parts.window}")
@@ -334,8 +339,13 @@ class _Course:
             max_tokens=room,
         )
 
-    def _prompt_tokens(self) -> int:
-        return prompt_tokens(self._standing.counted, self._standing.uncounted)
+    async def _prompt_tokens(self) -> int:
+        """Return the tokens of the next prompt: an estimate while there is room, else a count."""
+        standing, count = self._standing, self._parts.count
+        estimate = prompt_tokens(standing.counted, standing.uncounted)
+        if count is None or not is_near_full(self._parts.window, estimate):
+            return estimate
+        return await count(standing.conversation) or estimate
 
     def _summary_seed(self) -> int:
         return turn_seed(self._case.seed, -1 - self._standing.n_compactions, self._case.stream)

@@ -52,18 +52,17 @@ class Connection:
         self._endpoint = endpoint
         self._key = key
         omitted = _SILENT_PER_REQUEST if key else (*_SILENT_PER_REQUEST, "Authorization")
-        self._base = endpoint.url
         self._headers: dict[str, str | openai.Omit] = dict.fromkeys(omitted, openai.Omit())
 
-    async def post(self, path: str, body: bytes) -> Answer:
-        """Send a JSON body; any status is an answer.
+    async def post(self, url: str, body: bytes) -> Answer:
+        """Send a JSON body to an absolute URL; any status is an answer.
 
         Raises:
             ChatError: transient; no answer came.
         """
         try:
             response = await self._client.post(
-                self._base + path,
+                url,
                 cast_to=httpx2.Response,
                 content=body,
                 options={"headers": self._headers},

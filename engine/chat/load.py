@@ -1,7 +1,6 @@
 """How busy a server is, from the metrics that it prints. Pure."""
 
 import re
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -41,12 +40,6 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     def prefix_share(self) -> float:
         """Share of the prompt tokens that the prefix cache saved."""
         return self.prefix_hit_tokens / max(1, self.prefix_queried_tokens)
-
-
-def metrics_url(base_url: str) -> str:
-    """Return where a server with this base URL prints its metrics: beside /v1."""
-    parts = urlsplit(base_url)
-    return f"{parts.scheme}://{parts.netloc}/metrics"
 
 
 def parse_load(text: str, *, time_s: float) -> Load | None:

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from asyncio_throttle.throttler import Throttler
 
 from engine.chat.admission import Clock, Gate
-from engine.chat.load import Load, metrics_url, parse_load
+from engine.chat.load import Load, parse_load
 from engine.chat.patience import Patience, Sleep
 from engine.chat.refusals import detail, error_code, one_line, refusal, where
-from engine.chat.wire import Reply, decode
-from engine.endpoint import Endpoint, is_own
+from engine.chat.wire import Reply, decode, decode_count
+from engine.endpoint import Endpoint, beside, is_own
 from engine.errors import ChatError
 from engine.transcript import Completion
 
@@ -94,6 +94,15 @@ class Replica:
             received=time(),
         )
 
+    async def count(self, body: bytes) -> int | None:
+        """Return how many tokens a conversation is as a prompt; None where it is not told."""
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                answer = await self.connection.post(beside(self.url, "tokenize"), body)
+        except (ChatError, TimeoutError):
+            return None
+        return decode_count(answer.body) if answer.status == HTTPStatus.OK else None
+
     async def watch(self) -> None:
         """Follow the load of a server of one's own, as long as it tells."""
         if not self._is_own:
@@ -107,7 +116,7 @@ class Replica:
         """Return the load; the last one when there is no answer at the moment."""
         try:
             async with asyncio.timeout(_LOOK_S):
-                answer = await self.connection.get(metrics_url(self.url))
+                answer = await self.connection.get(beside(self.url, "metrics"))
         except (ChatError, TimeoutError):
             return self.load
         if answer.status != HTTPStatus.OK:
@@ -123,7 +132,7 @@ class Replica:
     async def _post(self, body: bytes) -> "Answer":
         try:
             async with asyncio.timeout(self._answer_s):
-                return await self.connection.post("/chat/completions", body)
+                return await self.connection.post(f"{self.url}/chat/completions", body)
         except TimeoutError as error:
             message = f"{where(self._endpoint)}: no complete answer within {self._answer_s:g} s"
             raise ChatError(message, is_transient=True) from error

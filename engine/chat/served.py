@@ -13,10 +13,10 @@ from engine.chat.admission import Clock, Gate
 from engine.chat.load import Load
 from engine.chat.patience import Notice, Patience, Sleep, policy
 from engine.chat.replica import Replica, watching
-from engine.chat.wire import encode
+from engine.chat.wire import encode, encode_count
 from engine.endpoint import Endpoint, replicas
 from engine.errors import ChatError
-from engine.transcript import Completion
+from engine.transcript import Completion, Conversation
 
 Check = Callable[[], None]
 
@@ -93,6 +93,11 @@ class Served:
     def loads(self) -> Sequence[tuple[Gate, Load | None]]:
         """What is in flight to each replica, and what it last said of itself."""
         return [(replica.gate, replica.load) for replica in self._replicas]
+
+    async def count(self, conversation: Conversation) -> int | None:
+        """Return how many tokens the conversation is as a prompt; None where no server tells."""
+        body = encode_count(conversation, served_model=self._served_model)
+        return await self.choose(None).count(body)
 
     async def ask(
         self, request: ChatRequest, attempt: Callable[[bytes], Awaitable[Completion]]

@@ -3,7 +3,7 @@
 import msgspec
 
 from engine.chat import ChatRequest
-from engine.transcript import Usage
+from engine.transcript import Conversation, Usage
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -46,6 +46,10 @@ class _Body(msgspec.Struct):
     usage: _Usage | None = None
 
 
+class _Counted(msgspec.Struct):
+    count: int | None = None
+
+
 _DECODER = msgspec.json.Decoder(_Body)
 _UNKNOWN = "unknown"
 
@@ -61,6 +65,22 @@ def encode(request: ChatRequest, *, served_model: str) -> bytes:
     )
     head = msgspec.json.encode(sampling)
     return b'%b,"messages":%b}' % (head[:-1], request.conversation.encoded())
+
+
+def encode_count(conversation: Conversation, *, served_model: str) -> bytes:
+    """Return the body of a question for the tokens of a prompt, as vLLM's /tokenize takes it."""
+    return b'{"model":%b,"messages":%b}' % (
+        msgspec.json.encode(served_model),
+        conversation.encoded(),
+    )
+
+
+def decode_count(body: bytes) -> int | None:
+    """Return the tokens that /tokenize counted; None where the answer has no count."""
+    try:
+        return msgspec.json.decode(body, type=_Counted).count
+    except ValueError:
+        return None
 
 
 def decode(body: bytes) -> Reply:

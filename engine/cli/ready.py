@@ -24,7 +24,7 @@ from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
 from engine.settings import read_key
 from engine.standing import Standing
-from engine.transcript import Investigation
+from engine.transcript import Conversation, Investigation, Message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,8 @@ class Ready:
     """Everything that an investigation needs, opened."""
 
     backends: dict[str, Served]
+    are_counted: bool
+    """Every arm's server counts the tokens of a prompt; else they are estimated for all alike."""
     window: int | None
     """Context that every arm gets, in tokens: that of the smallest, so that they are alike."""
     knowledge: Knowledge
@@ -52,6 +54,7 @@ class Ready:
             powers=self.knowledge.powers(case.model, phase, report),
             record=record,
             window=self.window,
+            count=self.backends[case.model].count if self.are_counted else None,
             drain=drain,
             standing=standing,
         )
@@ -87,6 +90,7 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
         )
         yield Ready(
             backends=backends,
+            are_counted=await _are_counted(backends.values()),
             window=_shared_window(endpoints),
             knowledge=knowledge,
             sandbox=sandbox,
@@ -111,6 +115,11 @@ def _shared_window(endpoints: Iterable[Endpoint]) -> int | None:
         named = ", ".join(f"{model} has {window}" for model, window in windows.items())
         say(f"context windows differ ({named} tokens); every arm gets {min(windows.values())}.")
     return min(windows.values(), default=None)
+
+
+async def _are_counted(backends: Iterable[Served]) -> bool:
+    probe = Conversation([Message("user", "Hi")])
+    return all([await backend.count(probe) for backend in backends])
 
 
 def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[Served]:

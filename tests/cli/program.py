@@ -10,30 +10,17 @@ from typing import NamedTuple
 
 from engine.events import AnyEvent
 from engine.journal import read_events
-from tests.faults.asks import Ask
+from tests.faults.asks import steps
 from tests.faults.server import FaultyServer, serving
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 50
-
-STEPS = (
-    "from introspection import memory\nprint(memory.record_observation('I count turns', 'method'))",
-    "values = [n * n for n in range(5)]\nprint(values)",
-    "print(undefined_name)",
-    "print(sum(values))",
-    "print('EXPERIMENT_COMPLETE')",
-)
 
 
 class Outcome(NamedTuple):
     code: int
     out: str
     err: str
-
-
-def steps(ask: Ask) -> str:
-    """Reply k: the k-th step, as a small model would write it."""
-    return f"Step {ask.turn}.\n\n```python\n{STEPS[min(ask.turn, len(STEPS) - 1)]}\n```"
 
 
 @asynccontextmanager

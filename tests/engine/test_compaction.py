@@ -13,6 +13,8 @@ from engine.transcript import Completion, Conversation, StopReason
 from tests.engine.investigating import CASE, a_phase, parts_with, run_block
 
 WINDOW = 2048
+TURNS = 30
+"""Too many for the window by an estimate, not by the count."""
 
 
 def long_phase(max_turns: int = 200) -> Phase:
@@ -112,3 +114,26 @@ async def test_an_overflow_that_only_the_server_saw_is_compacted_once() -> None:
 async def test_a_prompt_that_fills_the_window_alone_ends_with_context_full() -> None:
     async with parts_with(Watching(), phase=long_phase(5)) as (parts, _):
         assert await investigate(CASE, replace(parts, window=300)) == StopReason.CONTEXT_FULL
+
+
+async def test_a_count_decides_where_an_estimate_is_not_good_enough() -> None:
+    seen: list[int] = []
+
+    async def half_of_it(conversation: Conversation) -> int:
+        seen.append(len(conversation.messages))
+        return WINDOW // 2
+
+    async with parts_with(Watching(), phase=long_phase(TURNS)) as (parts, kept):
+        await investigate(CASE, replace(parts, window=WINDOW, count=half_of_it))
+    assert seen
+    assert min(seen) > 2, "a short prompt is not worth a count"
+    assert not any(isinstance(event, Compacted) for event in kept.events)
+
+
+async def test_without_a_count_the_estimate_decides() -> None:
+    async def silent(_conversation: Conversation) -> None:
+        return None
+
+    async with parts_with(Watching(), phase=long_phase(TURNS)) as (parts, kept):
+        await investigate(CASE, replace(parts, window=WINDOW, count=silent))
+    assert any(isinstance(event, Compacted) for event in kept.events)

@@ -74,3 +74,17 @@ def mixed(shares: Mapping[Fault, float], *, seed: int = 1) -> Plan:
 def words(ask: Ask) -> str:
     """Return a reply of thirty words that depends on the request only."""
     return " ".join([f"reply-{ask.turn}", *([ask.digest] * 29)])
+
+
+STEPS = (
+    "from introspection import memory\nprint(memory.record_observation('I count turns', 'method'))",
+    "values = [n * n for n in range(5)]\nprint(values)",
+    "print(undefined_name)",
+    "print(sum(values))",
+    "print('EXPERIMENT_COMPLETE')",
+)
+
+
+def steps(ask: Ask) -> str:
+    """Reply k: the k-th step, as a small model would write it."""
+    return f"Step {ask.turn}.\n\n```python\n{STEPS[min(ask.turn, len(STEPS) - 1)]}\n```"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 from aiohttp import web
 
-from tests.faults.asks import PROPERLY, Ask, Asked, Plan, ReplyOf, mixed, words
+from tests.faults.asks import PROPERLY, Ask, Asked, Plan, ReplyOf, mixed, steps, words
 from tests.faults.faults import CANNED, JSON, Fault
 
 _BYTES_PER_TOKEN = 4
@@ -222,9 +222,13 @@ async def _main() -> None:
     parser.add_argument("--window-tokens", type=int, default=8192)
     parser.add_argument("--latency-s", type=float, default=0.0)
     parser.add_argument("--mix", type=_shares, default={}, help="fault:share,fault:share")
+    parser.add_argument("--steps", action="store_true", help="reply like a small model")
     given = parser.parse_args()
     server = FaultyServer(
-        plan=mixed(given.mix), window_tokens=given.window_tokens, latency_s=given.latency_s
+        plan=mixed(given.mix),
+        reply=steps if given.steps else words,
+        window_tokens=given.window_tokens,
+        latency_s=given.latency_s,
     )
     async with serving(port=given.port, server=server):
         print(server.url, flush=True)  # noqa: T201 - how its parent learns the port
