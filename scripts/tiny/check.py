@@ -5,20 +5,24 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from engine.chat import ChatBackend
 from engine.chat.served import open_backend
+from engine.cli.knowledge import Knowledge
 from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.generation import generated
 from engine.introspection.subject import Subject
-from engine.introspection.table import CapabilityTable
 from engine.loop import Parts, investigate, turn_seed
 from engine.phase import Phase
 from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
+from engine.standing import Standing
 from engine.transcript import Investigation
 from phases.load import get_phase
+from scripts.tiny.granting import bare_knowledge
 from scripts.tiny.notes import Notes
 from scripts.tiny.outcomes import Outcome, outcome
 from servers.embedded.launcher import serve
@@ -43,7 +47,7 @@ class Arm:
 
     model: EmbeddedModel
     chat: ChatBackend
-    subject: Subject
+    knowledge: Knowledge
 
 
 def trials() -> tuple[Trial, ...]:
@@ -72,11 +76,13 @@ async def measure(
         sandbox = await stack.enter_async_context(open_sandbox(Limits()))
         served = serve(models, log_dir=logs, n_slots=_AT_ONCE)
         endpoints = await stack.enter_async_context(served)
+        knowledge = bare_knowledge(
+            {model.key: Subject(open_checkpoint(model.directory)) for model in models}
+        )
         measured: dict[tuple[str, str], Outcome] = {}
         for model, endpoint in zip(models, endpoints, strict=True):
             chat = await stack.enter_async_context(open_backend(endpoint, key=None))
-            subject = Subject(open_checkpoint(model.directory))
-            arm = Arm(model=model, chat=chat, subject=subject)
+            arm = Arm(model=model, chat=chat, knowledge=knowledge)
             for trial in tried:
                 outcomes = await _outcomes(arm, trial, sandbox, n=n, seed=seed)
                 measured[model.key, trial.name] = sum(outcomes, Outcome())
@@ -101,8 +107,9 @@ async def _outcomes(
 
 
 async def _investigate(arm: Arm, trial: Trial, sandbox: Sandbox, *, seed: int) -> Outcome:
-    phase = trial.phase
-    notes = Notes()
+    phase, window = trial.phase, arm.model.window_tokens
+    notes, standing = Notes(), Standing()
+    report = partial(generated, phase, standing, window=window)
     case = Investigation(
         id=f"{arm.model.key}.{seed}", model=arm.model.key, phase=phase.key, replicate=0, seed=seed
     )
@@ -110,9 +117,10 @@ async def _investigate(arm: Arm, trial: Trial, sandbox: Sandbox, *, seed: int) -
         phase=phase,
         chat=arm.chat,
         sandbox=sandbox,
-        powers=CapabilityTable(phase.capabilities, subject=arm.subject),
+        powers=arm.knowledge.powers(arm.model.key, phase, report),
         record=notes,
-        window=arm.model.window_tokens,
+        window=window,
+        standing=standing,
     )
     await investigate(case, parts)
     return outcome(notes.events, n_experiments=len(phase.experiments))

@@ -5,23 +5,28 @@ import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from engine.cli.knowledge import Knowledge
 from engine.errors import EngineError
 from engine.events import CompletionReceived, Event, ExperimentEnded, ExperimentStarted, TurnEnded
 from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.generation import generated
 from engine.introspection.subject import Subject
-from engine.introspection.table import CapabilityTable
 from engine.loop import Parts, investigate
 from engine.phase import Phase
 from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
+from engine.standing import Standing
 from engine.transcript import Investigation, Message
 from phases.load import get_phase
 from scripts.tiny.checkpoints import own_builds, random_build, write_checkpoint
 from scripts.tiny.encoding import Taught
+from scripts.tiny.granting import bare_knowledge
 from scripts.tiny.notes import Notes
+from scripts.tiny.shape import MAX_POSITIONS
 from scripts.tiny.teacher import Teacher
 from scripts.tiny.wordings import reworded
 
@@ -55,11 +60,12 @@ def play(sizes: Sizes, *, seed: int) -> dict[str, list[Played]]:
 async def _play(sizes: Sizes, rng: random.Random) -> dict[str, list[Played]]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        subjects = [_subject(folder / str(n), rng) for n in range(sizes.n_checkpoints)]
+        names = [str(n) for n in range(sizes.n_checkpoints)]
+        knowledge = bare_knowledge({name: _subject(folder / name, rng) for name in names})
         sandbox = await stack.enter_async_context(open_sandbox(Limits()))
         counts = {"comparison": sizes.n_comparison, "1a": sizes.n_baseline}
         return {
-            key: await _play_phase(get_phase(key), n, subjects, sandbox, rng)
+            key: await _play_phase(get_phase(key), n, knowledge, sandbox, rng)
             for key, n in counts.items()
         }
 
@@ -71,7 +77,7 @@ def _subject(folder: Path, rng: random.Random) -> Subject:
 
 
 async def _play_phase(
-    phase: Phase, n: int, subjects: Sequence[Subject], sandbox: Sandbox, rng: random.Random
+    phase: Phase, n: int, knowledge: Knowledge, sandbox: Sandbox, rng: random.Random
 ) -> list[Played]:
     seeds = [rng.randrange(2**31) for _ in range(n)]
     played: list[Played | None] = [None] * n
@@ -79,7 +85,7 @@ async def _play_phase(
 
     async def work() -> None:
         for place, seed in pending:
-            played[place] = await _play_one(phase, subjects, sandbox, seed)
+            played[place] = await _play_one(phase, knowledge, sandbox, seed)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(_AT_ONCE):
@@ -87,16 +93,18 @@ async def _play_phase(
     return [each for each in played if each]
 
 
-async def _play_one(
-    phase: Phase, subjects: Sequence[Subject], sandbox: Sandbox, seed: int
-) -> Played:
+async def _play_one(phase: Phase, knowledge: Knowledge, sandbox: Sandbox, seed: int) -> Played:
     rng = random.Random(seed)  # noqa: S311 - drawn from a seed to be repeatable
-    table = CapabilityTable(phase.capabilities, subject=rng.choice(subjects))
+    standing = Standing()
+    report = partial(generated, phase, standing, window=MAX_POSITIONS)
+    table = knowledge.powers(rng.choice(list(knowledge.subjects)), phase, report)
     said, powers = reworded(phase, table, rng)
     teacher = Teacher(iter([each.name for each in phase.experiments]), seed)
     notes = Notes()
     case = Investigation(id="taught", model="teacher", phase=phase.key, replicate=0, seed=seed)
-    parts = Parts(phase=said, chat=teacher, sandbox=sandbox, powers=powers, record=notes)
+    parts = Parts(
+        phase=said, chat=teacher, sandbox=sandbox, powers=powers, record=notes, standing=standing
+    )
     try:
         await investigate(case, parts)
     except EngineError as error:
