@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 from engine.errors import NotReadyError, UsageError
 from engine.settings import Settings, child_environment, read_settings
 from servers.fit import LaunchPlan, Refusal, Request, fit
+from servers.fit.values import Runtime
 from servers.hardware import HardwareProfile, detect, get_profile, this_cpu
 from servers.launch.measured import for_plan, read_starts
 from servers.model import PRECISIONS, ModelPreset, Precision
@@ -39,8 +40,22 @@ class Wanted:
     """fp8 halves the KV cache on GPUs that can (L4, RTX 40, H100)."""
 
 
-def ask(wanted: Wanted) -> LaunchPlan | Refusal:
+def flags_of(wanted: Wanted) -> tuple[str, ...]:
+    """Return the flags that say what is wanted."""
+    given = {
+        "--models": wanted.models,
+        "--hardware": wanted.hardware,
+        "--quantization": wanted.quantization,
+        "--context": wanted.context,
+        "--kv-cache": wanted.kv_cache,
+    }
+    return tuple(word for flag, value in given.items() if value for word in (flag, str(value)))
+
+
+def ask(wanted: Wanted, *, runtime: Runtime | None = None) -> LaunchPlan | Refusal:
     """Fit what is wanted to the machine.
+
+    `runtime`: which servers; None: vLLM on GPUs, elsewhere llama.cpp for models that it can serve.
 
     Raises:
         UsageError: a model or profile that is not known.
@@ -55,6 +70,7 @@ def ask(wanted: Wanted) -> LaunchPlan | Refusal:
             context_tokens=wanted.context,
             has_fp8_kv=wanted.kv_cache == "fp8",
             catalogue=tuple(PRESETS.values()),
+            runtime=runtime,
             measured=for_plan(read_starts(settings.cache_dir / "starts.jsonl")),
         )
     )
@@ -94,6 +110,19 @@ def _check_distinct(keys: Sequence[str]) -> None:
         )
 
 
+def names_of(given: str | None, settings: Settings) -> tuple[str, ...]:
+    """Split a comma-separated list of models: the flag's, else AGI_MODEL_NAME's; else nothing.
+
+    Raises:
+        UsageError: the flag is given, and names nothing.
+    """
+    text = given if given is not None else settings.model_name or ""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if given is not None and not names:
+        raise UsageError("--models: no model is named. Give one or several, e.g. qwen2.5-3b.")
+    return names
+
+
 def find_models(names: str | None, settings: Settings) -> tuple[ModelPreset, ...]:
     """Turn a comma-separated list into presets: the flag, else AGI_MODEL_NAME, else the pair.
 
@@ -101,10 +130,7 @@ def find_models(names: str | None, settings: Settings) -> tuple[ModelPreset, ...
         UsageError: the list is empty, names a model twice, or one that is not known.
         NotReadyError: a hub id that cannot be looked up now.
     """
-    given = names if names is not None else settings.model_name or ",".join(DEFAULT_MODELS)
-    wanted = [name.strip() for name in given.split(",") if name.strip()]
-    if not wanted:
-        raise UsageError("--models: no model is named. Give one or several, e.g. qwen2.5-3b.")
+    wanted = names_of(names, settings) or DEFAULT_MODELS
     presets = tuple(resolve(name) for name in wanted)
     _check_distinct([preset.key for preset in presets])
     return presets

@@ -3,13 +3,17 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from rich.table import Table
+
 from engine.chat.load import Load
 from engine.cli.console import say
 from engine.endpoint import Endpoint
+from servers.kept import Kept
 from servers.launch.load import read_load
 from servers.launch.values import Progress
 
@@ -28,12 +32,51 @@ def step_text(step: Progress) -> str:
 
 def load_text(model: str, load: Load | None, before: Load | None) -> str:
     """One line about how busy a server is."""
+    return f"{model}  {_busy(load, before)}"
+
+
+def _busy(load: Load | None, before: Load | None) -> str:
     if load is None:
-        return f"{model}  does not answer"
+        return "does not answer"
+    speed = f", {load.tokens_per_s(before):.0f} tokens/s" if before else ""
     return (
-        f"{model}  {load.n_running} running, {load.n_waiting} waiting, "
-        f"KV cache {load.kv_share:.0%}, {load.tokens_per_s(before):.0f} tokens/s"
+        f"{load.n_running} running, {load.n_waiting} waiting, KV cache {load.kv_share:.0%}{speed}"
     )
+
+
+def _port(url: str) -> int:
+    return urlsplit(url).port or 0
+
+
+def status_values(kept: Kept) -> list[dict[str, object]]:
+    """One object per model of a `serve`, with its load as it is now; asks the servers."""
+    urls = {model.endpoint.model: model.endpoint.url for model in kept.served}
+    return [
+        {
+            "model": name,
+            "url": urls.get(name),
+            "pid": kept.pid,
+            "since": kept.started,
+            "is_ready": kept.is_ready,
+            "log_dir": kept.log_dir,
+            "load": read_load(_port(urls[name])) if name in urls else None,
+        }
+        for name in kept.names
+    ]
+
+
+def status_table(found: Sequence[Kept]) -> Table:
+    """One row per model that is served; asks the servers."""
+    columns = ("model", "url", "pid", "since", "now", "logs")
+    table = Table(*columns, box=None, pad_edge=False)
+    for kept in found:
+        since = datetime.fromtimestamp(kept.started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        urls = {model.endpoint.model: model.endpoint.url for model in kept.served}
+        for name in kept.names:
+            url = urls.get(name)
+            now = _busy(read_load(_port(url)), None) if url else "starting"
+            table.add_row(name, url or "-", str(kept.pid), since, now, kept.log_dir)
+    return table
 
 
 class Watch:
@@ -41,7 +84,7 @@ class Watch:
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         """Watch these."""
-        self._ports = {one.model: urlsplit(one.url).port or 0 for one in endpoints}
+        self._ports = {one.model: _port(one.url) for one in endpoints}
         self._before: dict[str, Load | None] = {}
         self._n_looks = 0
         self._live: Live | None = None

@@ -15,11 +15,14 @@ import msgspec
 
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
-from servers.embedded.model import EmbeddedModel, check_files
+from servers.embedded.model import EmbeddedModel, check_model
 from servers.embedded.process import ChildServer, child_server
 
 DEFAULT_SLOTS = 32
 """Replies that one server writes at once; more requests wait in its queue, without limit."""
+
+START_S = 600.0
+"""Longest start: a large file has to be read from a disk; a tiny model takes less than a second."""
 
 _PROGRAM = Path(__file__).with_name("serve.py")
 _LOG_LINES = 12
@@ -43,7 +46,7 @@ async def serve(
     *,
     log_dir: Path,
     n_slots: int = DEFAULT_SLOTS,
-    start_s: float = 60.0,
+    start_s: float = START_S,
     on_death: OnDeath | None = None,
 ) -> AsyncGenerator[tuple[Endpoint, ...]]:
     """Serve all `models`, each in a process of its own, and yield where they answer, in order.
@@ -87,7 +90,7 @@ async def _served(model: EmbeddedModel, *, launch: _Launch) -> AsyncGenerator[En
 
 def _prepare(model: EmbeddedModel, *, log_dir: Path) -> Path:
     """Check what is served, and return the log's path in a directory that exists."""
-    check_files(model.key, model.directory)
+    check_model(model)
     log_dir.mkdir(parents=True, exist_ok=True)
     return log_dir / f"{model.key}.log"
 
@@ -96,7 +99,7 @@ def _command(model: EmbeddedModel, *, n_slots: int) -> list[str]:
     options = {
         "--gguf": str(model.gguf),
         "--name": model.key,
-        "--slots": str(n_slots),
+        "--slots": str(model.n_slots or n_slots),
         "--window-tokens": str(model.window_tokens),
         "--threads": str(model.n_threads),
         "--parent": str(os.getpid()),
@@ -115,7 +118,7 @@ def _endpoint(model: EmbeddedModel, *, url: str) -> Endpoint:
         model=model.key,
         url=f"{url}/v1",
         served_model=model.key,
-        checkpoint=str(model.directory),
+        checkpoint=model.checkpoint,
         max_model_len=model.window_tokens,
     )
 

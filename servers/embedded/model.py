@@ -1,16 +1,19 @@
-"""A model of the embedded default: a directory with its weights, and the two that ship.
+"""A model that llama.cpp serves: one GGUF file, or a directory, and the two that ship.
 
-The directory holds the weights twice, for two readers: `model.gguf` is what llama.cpp serves, and
+A directory holds the weights twice, for two readers: `model.gguf` is what llama.cpp serves, and
 `config.json` with `model.safetensors` is what introspection reads, and what vLLM serves.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from engine.errors import NotReadyError
-from servers.embedded.files import DamagedFileError, check_gguf, check_json, check_safetensors
+from servers.embedded.fetch import parts_of
+from servers.embedded.files import DamagedFileError, check_json, check_safetensors
+from servers.embedded.gguf import check_gguf
 
 _MODELS = Path(__file__).parent / "models"
 TINY_KEYS = ("tiny-s", "tiny-m")
@@ -29,16 +32,25 @@ class EmbeddedModel(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     """Name of the arm, and what the server calls the model."""
     directory: Path
-    """Holds model.gguf, config.json, model.safetensors and the tokenizer's files."""
+    """Holds model.gguf, config.json, model.safetensors and the tokenizer's files; or `file`."""
+    file: Path | None = None
+    """A GGUF file that is served by itself, without a checkpoint to look into."""
     window_tokens: int
     """Context of one conversation."""
     n_threads: int = 1
     """Threads that compute. More than one slows a tiny model down: they wait for each other."""
+    n_slots: int | None = None
+    """Replies written at once; None: as many as suit a tiny model."""
 
     @property
     def gguf(self) -> Path:
         """The file that is served."""
-        return self.directory / "model.gguf"
+        return self.file or self.directory / "model.gguf"
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Directory of weights that can be looked into."""
+        return None if self.file else str(self.directory)
 
 
 def tiny_models() -> tuple[EmbeddedModel, ...]:
@@ -65,6 +77,19 @@ def load_model(key: str, directory: Path) -> EmbeddedModel:
     return EmbeddedModel(key=key, directory=directory, window_tokens=window_tokens)
 
 
+def check_model(model: EmbeddedModel) -> None:
+    """Check what is served of `model`, by the headers of its files; no weight is read.
+
+    Raises:
+        NotReadyError: names the first file that is missing or damaged, and the remedy.
+    """
+    if model.file is None:
+        check_files(model.key, model.directory)
+    else:
+        for part in parts_of(model.file):
+            _check(model.key, part, check_gguf)
+
+
 def check_files(key: str, directory: Path) -> None:
     """Check that all files are there and whole, by their headers; no weight is read.
 
@@ -72,13 +97,16 @@ def check_files(key: str, directory: Path) -> None:
         NotReadyError: names the first file that is missing or damaged, and the remedy.
     """
     for name, check in _CHECKS.items():
-        file = directory / name
-        try:
-            check(file)
-        except FileNotFoundError:
-            raise _not_ready(key, file, "the file is missing") from None
-        except (DamagedFileError, OSError) as error:
-            raise _not_ready(key, file, str(error)) from error
+        _check(key, directory / name, check)
+
+
+def _check(key: str, file: Path, check: Callable[[Path], None]) -> None:
+    try:
+        check(file)
+    except FileNotFoundError:
+        raise _not_ready(key, file, "the file is missing") from None
+    except (DamagedFileError, OSError) as error:
+        raise _not_ready(key, file, str(error)) from error
 
 
 def _not_ready(key: str, file: Path, why: str) -> NotReadyError:

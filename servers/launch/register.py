@@ -9,13 +9,11 @@ import hashlib
 from pathlib import Path
 
 import msgspec
-import psutil
 
+from servers.identity import is_alive, started_at
 from servers.launch.flags import without_flag
 from servers.launch.readiness import NoAnswerError, is_healthy, served_models
 from servers.launch.values import ServerStart
-
-_SAME_START_S = 2.0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +32,8 @@ def write_record(
     directory: Path, asked: ServerStart, *, port: int, pid: int, max_model_len: int | None
 ) -> Path | None:
     """Record a running server; None if it is gone already."""
-    try:
-        started = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
+    started = started_at(pid)
+    if started is None:
         return None
     record = Record(
         model=asked.model, port=port, pid=pid, started=started, max_model_len=max_model_len
@@ -61,7 +58,9 @@ def remove_record(directory: Path, asked: ServerStart, *, pid: int) -> None:
 def find_running(directory: Path, asked: ServerStart) -> Record | None:
     """Return a running server that was started in just this way. Blocks: for a thread."""
     record = _read(record_path(directory, asked))
-    if record is None or not _is_alive(record) or not is_healthy(record.port):
+    if record is None or not is_alive(record.pid, record.started):
+        return None
+    if not is_healthy(record.port):
         return None
     try:
         names = served_models(record.port, asked.environment)
@@ -75,14 +74,6 @@ def record_path(directory: Path, asked: ServerStart) -> Path:
     argv = without_flag(asked.argv, "--port", has_value=True)
     digest = hashlib.sha256("\0".join(argv).encode()).hexdigest()[:12]
     return directory / f"{asked.file_name}-{digest}.json"
-
-
-def _is_alive(record: Record) -> bool:
-    try:
-        process = psutil.Process(record.pid)
-        return abs(process.create_time() - record.started) < _SAME_START_S
-    except psutil.Error:
-        return False
 
 
 def _read(path: Path) -> Record | None:

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from engine.errors import UsageError
+from servers.embedded.model import TINY_KEYS
 from servers.model import ModelPreset
 from servers.presets import deepseek, gemma, llama, mistral, phi, qwen
 
@@ -29,9 +30,11 @@ def find_preset(name: str) -> ModelPreset | None:
 
 def unknown_preset(name: str) -> UsageError:
     """Build the error for a name that nothing has, with the names that are near."""
-    near = get_close_matches(name.lower(), PRESETS, n=3, cutoff=0.4)
+    near = get_close_matches(name.lower(), (*PRESETS, *TINY_KEYS), n=3, cutoff=0.4)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return UsageError(
-        f"model: there is no preset called {name!r}.{hint} Presets: {', '.join(PRESETS)}. "
-        "Besides these: a hub id (owner/name), a directory with a config.json, or a .toml file."
+        f"model: there is no preset called {name!r}.{hint} Presets: {', '.join(PRESETS)}; "
+        f"{' and '.join(TINY_KEYS)} ship with the project. Besides these: a hub id (owner/name), a "
+        "directory with a config.json, a .gguf file, a .toml file; or a server that runs already, "
+        "with --endpoint NAME=URL."
     )

@@ -3,13 +3,12 @@
 import asyncio
 import json
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
-from servers.embedded.model import tiny_models
-from tests.cli.program import ROOT, WITHIN_S, Outcome, outcome, program, run
+from tests.cli.fake import fake_vllm, models
+from tests.cli.program import WITHIN_S, Outcome, outcome, program, run
 from tests.servers.launch.starts import alive_in
 
 N_PROCESSES = 9
@@ -19,21 +18,6 @@ N_PROCESSES = 9
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def fake_vllm(folder: Path, **behaviour: object) -> Path:
-    """A program to name with --vllm, and that everything it starts can be found by."""
-    told = folder / "behaviour.json"
-    told.write_text(json.dumps(behaviour))
-    script = folder / "vllm"
-    python = f'PYTHONPATH="{ROOT}" exec "{sys.executable}" -m servers.fake_vllm'
-    script.write_text(f'#!/bin/sh\n{python} --behaviour "{told}" "$@"\n')
-    script.chmod(0o755)
-    return script
-
-
-def models() -> str:
-    return ",".join(str(model.directory) for model in tiny_models())
 
 
 async def serve_until_idle(folder: Path, *flags: str) -> Outcome:

@@ -1,16 +1,26 @@
 """Where the models of a study answer: endpoints given, or servers that are started for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from engine.cli.options import Options
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
+from servers.model import Precision
 
 Opened = AbstractAsyncContextManager[tuple[Endpoint, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Which weights of a model are served."""
+
+    repo: str
+    """Hub id, directory or file."""
+    quantization: Precision | None = None
+    """None: the models that ship."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +34,8 @@ class Serving:
     models: tuple[str, ...]
     open: Callable[[Path], Opened]
     """log directory -> endpoints of `models`, in their order."""
+    weights: Mapping[str, Weights] = field(default_factory=dict[str, Weights])
+    """By model; empty for endpoints that are given."""
 
 
 def pick(name: str, known: Sequence[str], flag: str) -> str:
@@ -42,13 +54,13 @@ def pick(name: str, known: Sequence[str], flag: str) -> str:
     )
 
 
-def checkpoints_of(options: Options, models: Sequence[str]) -> dict[str, str]:
+def checkpoints_of(named: Sequence[str], models: Sequence[str]) -> dict[str, str]:
     """Return the directories that `--checkpoint` names, by model.
 
     Raises:
         UsageError: one is malformed, or names a model that is not served.
     """
-    pairs = [text.partition("=") for text in options.checkpoint]
+    pairs = [text.partition("=") for text in named]
     for name, _, folder in pairs:
         if not name or not folder:
             raise UsageError(f"--checkpoint {name!r}: expected NAME=DIR, e.g. a=/models/a.")

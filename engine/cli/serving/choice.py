@@ -1,20 +1,29 @@
 """Which way of serving is the best that is there."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
 
 from engine.cli.options import Options
-from engine.cli.planning import find_hardware
-from engine.cli.serving import Serving
+from engine.cli.planning import DEFAULT_MODELS, Wanted, find_hardware, find_precision, names_of
+from engine.cli.serving import Serving, checkpoints_of
 from engine.cli.serving.embedded import TINY_KEYS, embedded
 from engine.cli.serving.given import given
 from engine.cli.serving.launched import launched
+from engine.cli.serving.running import find_kept, kept_serving
+from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
+from engine.settings import read_settings
+from servers.kept import Kept, KeptModel
 
 
 def choose(options: Options, wanted: Sequence[str]) -> Serving:
     """Return how the `wanted` models are served; all that there are when none is named.
 
-    Endpoints that are given come first, then vLLM on a GPU, then the models that ship.
+    Endpoints that are given come first, then what this machine has.
 
     Raises:
         UsageError: an endpoint or a model name is wrong; the remedy is named.
@@ -22,16 +31,74 @@ def choose(options: Options, wanted: Sequence[str]) -> Serving:
     """
     if options.endpoint:
         return given(options, wanted)
-    if wanted and set(wanted) <= set(TINY_KEYS):
-        return embedded(options, wanted, why="they ship with the project")
+    asked = Wanted(
+        models=",".join(wanted) or None,
+        hardware=options.hardware,
+        quantization=options.quantization,
+    )
+    return on_this_machine(asked, vllm=options.vllm, checkpoint=options.checkpoint)
+
+
+def on_this_machine(
+    wanted: Wanted, *, vllm: Path | None = None, checkpoint: Sequence[str] = ()
+) -> Serving:
+    """Return how models are served here: by servers that `serve` keeps, or by new ones.
+
+    Raises:
+        UsageError: a model or a profile is not known, or a checkpoint names none that is served.
+        NotReadyError: the models do not fit this machine, or what serves them is not there.
+    """
+    kept = already_kept(wanted) if vllm is None else ()
+    serving = kept_serving(kept) if kept else started_for(wanted, vllm=vllm)
+    return _with_checkpoints(serving, checkpoint)
+
+
+def already_kept(wanted: Wanted) -> tuple[tuple[Kept, KeptModel], ...]:
+    """Return who keeps all that is wanted; nothing if anything is missing.
+
+    A plan for other hardware is a wish for servers of its own.
+    """
+    if wanted.hardware is not None:
+        return ()
+    settings = read_settings()
+    precision = find_precision(wanted.quantization, settings)
+    names = names_of(wanted.models, settings)
+    asked = [names] if names else [DEFAULT_MODELS, TINY_KEYS]
+    return next((found for each in asked if (found := find_kept(each, precision))), ())
+
+
+def started_for(wanted: Wanted, *, vllm: Path | None = None) -> Serving:
+    """Return the serving by new servers: vLLM on a GPU, else llama.cpp.
+
+    Raises:
+        UsageError: a model or a profile is not known.
+        NotReadyError: the models do not fit this machine, or what serves them is not there.
+    """
+    names = names_of(wanted.models, read_settings())
+    if names and set(names) <= set(TINY_KEYS):
+        return embedded(names, why="they ship with the project")
     try:
-        hardware = find_hardware(options.hardware)
-        if not hardware.gpus and options.vllm is None:
-            return embedded(
-                options, wanted, why="no --endpoint is given and there is no NVIDIA GPU"
-            )
-        return launched(options, wanted, hardware)
+        hardware = find_hardware(wanted.hardware)
+        if not names and not hardware.gpus and vllm is None:
+            return embedded((), why="no --endpoint is given and there is no NVIDIA GPU")
+        return launched(wanted, hardware, vllm)
     except NotReadyError as error:
-        if wanted or options.hardware or options.vllm:
+        if names or wanted.hardware or vllm:
             raise
-        return embedded(options, (), why=f"there is a GPU, but it cannot be used yet: {error}")
+        return embedded((), why=f"there is a GPU, but it cannot be used yet: {error}")
+
+
+def _with_checkpoints(serving: Serving, named: Sequence[str]) -> Serving:
+    """Let `--checkpoint` name the weights of models that are served here."""
+    folders = checkpoints_of(named, serving.models)
+
+    @asynccontextmanager
+    async def opened(log_dir: Path) -> AsyncGenerator[tuple[Endpoint, ...]]:
+        async with serving.open(log_dir) as endpoints:
+            yield tuple(_weighed(each, folders.get(each.model)) for each in endpoints)
+
+    return replace(serving, open=opened) if folders else serving
+
+
+def _weighed(endpoint: Endpoint, folder: str | None) -> Endpoint:
+    return msgspec.structs.replace(endpoint, checkpoint=folder) if folder else endpoint

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.cli.console import say
-from engine.cli.options import Options
-from engine.cli.serving import Opened, Serving, pick
-from engine.errors import UsageError
+from engine.cli.serving import Opened, Serving, Weights, pick
 from servers.embedded.launcher import serve
 from servers.embedded.model import TINY_KEYS, tiny_models
 
 __all__ = ["TINY_KEYS", "embedded"]
 
 
-def embedded(options: Options, wanted: Sequence[str], *, why: str) -> Serving:
+def embedded(wanted: Sequence[str], *, why: str) -> Serving:
     """Return the serving of the `wanted` tiny models, of all when none is named.
 
     Raises:
@@ -21,11 +19,6 @@ def embedded(options: Options, wanted: Sequence[str], *, why: str) -> Serving:
         NotReadyError: a file of theirs is damaged.
     """
     models = tuple(pick(name, TINY_KEYS, "--model") for name in wanted) or TINY_KEYS
-    if options.checkpoint:
-        raise UsageError(
-            "--checkpoint names the weights of an --endpoint, and none is given: the models that "
-            "ship bring their own."
-        )
     known = {model.key: model for model in tiny_models()}
     reason = (
         f"starting llama.cpp servers for {', '.join(models)}: {why}. "
@@ -36,4 +29,10 @@ def embedded(options: Options, wanted: Sequence[str], *, why: str) -> Serving:
         chosen = [known[model] for model in models]
         return serve(chosen, log_dir=log_dir, on_death=lambda _model, words: say(words))
 
-    return Serving(kind="embedded", reason=reason, models=models, open=opened)
+    return Serving(
+        kind="embedded",
+        reason=reason,
+        models=models,
+        open=opened,
+        weights={model: Weights(repo=str(known[model].directory)) for model in models},
+    )

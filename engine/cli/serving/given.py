@@ -36,7 +36,7 @@ def given(options: Options, wanted: Sequence[str]) -> Serving:
 def _endpoints(options: Options) -> dict[str, Endpoint]:
     parsed = [parse_endpoint(text) for text in options.endpoint]
     check_distinct(parsed)
-    checkpoints = checkpoints_of(options, [endpoint.model for endpoint in parsed])
+    checkpoints = checkpoints_of(options.checkpoint, [endpoint.model for endpoint in parsed])
     return {
         endpoint.model: msgspec.structs.replace(
             endpoint, checkpoint=checkpoints.get(endpoint.model)

@@ -1,72 +1,126 @@
-"""vLLM servers, planned for the GPU that is there and started for the run."""
+"""Servers that are planned for the machine that is there, and started for the run."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from engine.cli.console import say
-from engine.cli.options import Options
 from engine.cli.planning import Wanted, ask, find_models, planned
-from engine.cli.serve import starts_for
 from engine.cli.serve_view import step_text
-from engine.cli.serving import Serving, checkpoints_of
+from engine.cli.serving import Serving, Weights
 from engine.endpoint import Endpoint
-from engine.settings import Settings, read_settings
-from servers.fit import LaunchPlan
+from engine.settings import Settings, child_environment, read_key, read_settings
+from servers.embedded.fetch import fetched
+from servers.embedded.launcher import serve
+from servers.embedded.model import EmbeddedModel
+from servers.fit import LaunchPlan, ServerPlan
 from servers.hardware import HardwareProfile
-from servers.launcher import launch
+from servers.install import find_program
+from servers.install.builds import BUILDS
+from servers.launch.planned import starts_of
+from servers.launch.values import Progress, ServerStart
+from servers.launcher import KEY_VARIABLE, launch
 
 
-def launched(options: Options, wanted: Sequence[str], hardware: HardwareProfile) -> Serving:
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a plan starts: vLLM servers, and servers of llama.cpp."""
+
+    starts: tuple[ServerStart, ...]
+    embedded: tuple[ServerPlan, ...]
+
+
+def launched(wanted: Wanted, hardware: HardwareProfile, vllm: Path | None) -> Serving:
     """Return the serving of the `wanted` models, of the comparison pair when none is named.
 
     Raises:
         UsageError: a model is not known.
         NotReadyError: the models do not fit, or vLLM is not installed.
     """
-    plan = planned(
-        ask(
-            Wanted(
-                models=",".join(wanted) or None,
-                hardware=options.hardware,
-                quantization=options.quantization,
-            )
-        )
-    )
-    starts = starts_for(plan, options.vllm)
-    names = ",".join(wanted) or None
-    models = tuple(preset.key for preset in find_models(names, read_settings()))
-    checkpoints = checkpoints_of(options, models)
-    state_dir = read_settings().cache_dir
+    plan = planned(ask(wanted, runtime="vllm" if vllm else None))
+    start = start_of(plan, vllm)
+    models = tuple(preset.key for preset in find_models(wanted.models, read_settings()))
 
     @asynccontextmanager
     async def opened(log_dir: Path) -> AsyncGenerator[tuple[Endpoint, ...]]:
-        async with launch(
-            starts,
-            log_dir=log_dir,
-            state_dir=state_dir,
-            tell=lambda step: say(step_text(step)),
-        ) as endpoints:
+        async with started(start, log_dir) as endpoints:
             found = {endpoint.model: endpoint for endpoint in endpoints}
             repos = {server.model: server.repo for server in plan.servers}
-            yield tuple(
-                with_weights(found[model], repos[model], checkpoints.get(model)) for model in models
-            )
+            yield tuple(with_weights(found[model], repos[model]) for model in models)
 
     return Serving(
-        kind="vllm",
-        reason=f"starting vLLM on {hardware.title}: {_what(plan)}.",
+        kind="vllm" if start.starts else "embedded",
+        reason=f"starting {_programs(start)} on {hardware.title}: {_what(plan)}.",
         models=models,
         open=opened,
+        weights={
+            server.model: Weights(repo=server.repo, quantization=server.quantization)
+            for server in plan.servers
+        },
     )
 
 
-def with_weights(endpoint: Endpoint, repo: str, named: str | None) -> Endpoint:
-    """Return `endpoint` with the directory of its weights: named, its own, or what it fetched."""
-    fetched = snapshot(read_settings(), repo)
-    folder = named or endpoint.checkpoint or (str(fetched) if fetched else None)
+def start_of(plan: LaunchPlan, vllm: Path | None) -> Start:
+    """Return what `plan` starts, with the vLLM program given or the one found.
+
+    Raises:
+        UsageError: `vllm` is no program.
+        NotReadyError: vLLM is needed and not installed.
+    """
+    embedded = tuple(server for server in plan.servers if server.runtime == "llama.cpp")
+    if len(embedded) == len(plan.servers):
+        return Start(starts=(), embedded=embedded)
+    inherited = child_environment()
+    program = find_program(
+        BUILDS[plan.build],
+        read_settings().cache_dir,
+        given=vllm,
+        search_path=inherited.get("PATH"),
+    )
+    key = read_key(KEY_VARIABLE)
+    starts = starts_of(plan, program=program, inherited=inherited, api_key=key)
+    return Start(starts=starts, embedded=embedded)
+
+
+@asynccontextmanager
+async def started(start: Start, log_dir: Path) -> AsyncGenerator[tuple[Endpoint, ...]]:
+    """Start all servers, yield where they answer, and end them.
+
+    Raises:
+        NotReadyError: weights could not be fetched, or a server did not become ready.
+    """
+    async with AsyncExitStack() as stack:
+        models = [await _fetched(server) for server in start.embedded]
+        endpoints: tuple[Endpoint, ...] = ()
+        if start.starts:
+            state_dir = read_settings().cache_dir
+            servers = launch(start.starts, log_dir=log_dir, state_dir=state_dir, tell=_tell)
+            endpoints = await stack.enter_async_context(servers)
+        if models:
+            served = serve(models, log_dir=log_dir, on_death=lambda _model, words: say(words))
+            endpoints += await stack.enter_async_context(served)
+        yield endpoints
+
+
+async def _fetched(server: ServerPlan) -> EmbeddedModel:
+    file = await fetched(server.repo, server.pattern)
+    return EmbeddedModel(
+        key=server.model,
+        directory=file.parent,
+        file=file,
+        window_tokens=server.max_model_len,
+        n_slots=server.max_num_seqs,
+        n_threads=server.n_threads,
+    )
+
+
+def with_weights(endpoint: Endpoint, repo: str) -> Endpoint:
+    """Return `endpoint` with the directory of its weights: its own, or what was fetched for it."""
+    snapshot_dir = snapshot(read_settings(), repo)
+    folder = endpoint.checkpoint or (str(snapshot_dir) if snapshot_dir else None)
     return msgspec.structs.replace(endpoint, checkpoint=folder)
 
 
@@ -78,6 +132,15 @@ def snapshot(settings: Settings, repo: str) -> Path | None:
         return None
     found = folder / "snapshots" / reference.read_text(encoding="utf-8").strip()
     return found if (found / "config.json").exists() else None
+
+
+def _tell(step: Progress) -> None:
+    say(step_text(step))
+
+
+def _programs(start: Start) -> str:
+    used = [("vLLM", start.starts), ("llama.cpp", start.embedded)]
+    return " and ".join(name for name, servers in used if servers)
 
 
 def _what(plan: LaunchPlan) -> str:

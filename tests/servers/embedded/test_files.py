@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from servers.embedded.files import DamagedFileError, check_gguf, check_json, check_safetensors
+from servers.embedded.files import DamagedFileError, check_json, check_safetensors
+from servers.embedded.gguf import check_gguf
 
 _REUSES_DIRECTORY = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
