@@ -18,7 +18,9 @@ _VERSIONS = (2, 3)
 _ALIGNMENT = 32
 _MOST_FIELDS = 100_000
 _STRING, _ARRAY = 8, 9
-_SCALARS: dict[int, str] = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
+_SCALARS: dict[int, str] = dict(
+    zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True)
+)
 _BLOCKS = {
     0: (1, 4),
     1: (1, 2),
