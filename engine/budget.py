@@ -6,12 +6,13 @@ from engine.transcript import StopReason, Usage
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of one investigation; None is no limit."""
+    """Limits of one experiment, or of one investigation; None is no limit."""
 
+    max_turns: int | None = None
     max_tokens: int | None = None
-    """Prompt and completion tokens over all its turns."""
+    """Prompt and completion tokens over all its turns, those of summaries included."""
     max_seconds: float | None = None
-    """Seconds from its first request, time spent waiting for the server included."""
+    """Seconds that its turns took, from each request to the end of what it caused."""
 
 
 class RunBudget(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,14 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         """Return the ledger after one more turn, its tokens left out."""
         return msgspec.structs.replace(self, turns=self.turns + 1, seconds=self.seconds + seconds)
 
+    def since(self, before: "Ledger") -> "Ledger":
+        """Return what was spent after `before`."""
+        return Ledger(
+            turns=self.turns - before.turns,
+            tokens=self.tokens - before.tokens,
+            seconds=self.seconds - before.seconds,
+        )
+
     def spend_tokens(self, usage: Usage) -> "Ledger":
         """Return the ledger after a completion that is no turn."""
         tokens = usage.prompt_tokens + usage.completion_tokens
@@ -48,6 +57,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
 def exhausted(budget: Budget, ledger: Ledger) -> StopReason | None:
     """Return the limit that the ledger has reached, or None."""
+    if budget.max_turns is not None and ledger.turns >= budget.max_turns:
+        return StopReason.TURN_LIMIT
     if budget.max_tokens is not None and ledger.tokens >= budget.max_tokens:
         return StopReason.TOKEN_LIMIT
     if budget.max_seconds is not None and ledger.seconds >= budget.max_seconds:

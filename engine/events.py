@@ -18,6 +18,38 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     """The engine began, or continued, to work on the run."""
 
     investigations: int
+    endpoints: dict[str, tuple[str, ...]] = {}
+    """Model -> base URLs at which it was asked from here on."""
+    machine: dict[str, str | int] = {}
+    """What the engine ran on from here on."""
+
+
+class LoadSeen(Event, frozen=True, tag="load_seen"):
+    """How busy one server was, and how many requests were held back from it."""
+
+    model: str
+    url: str
+    n_in_flight: int
+    """Requests of this run that it was answering or had in its queue."""
+    n_held: int
+    """Requests of this run that were not sent to it yet."""
+    n_running: int | None = None
+    """Requests of everybody that it was answering; None, as all below: it does not tell."""
+    n_waiting: int | None = None
+    """Requests of everybody in its queue."""
+    kv_share: float | None = None
+    """Share of its KV cache in use."""
+    prefix_share: float | None = None
+    """Share of the prompt tokens since it began that its prefix cache saved."""
+
+
+class RequestRepeated(Event, frozen=True, tag="request_repeated"):
+    """A request got no completion, for a reason that may pass, and will be sent again."""
+
+    investigation: str
+    detail: str
+    wait_s: float
+    """Seconds until then."""
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,8 +159,13 @@ class RunEnded(Event, frozen=True, tag="run_ended"):
     is_interrupted: bool = False
 
 
+OfTheRun = RunStarted | LoadSeen | RunEnded
+"""Events that belong to no single investigation."""
+
 AnyEvent = (
     RunStarted
+    | LoadSeen
+    | RequestRepeated
     | InvestigationStarted
     | ExperimentStarted
     | CompletionReceived

@@ -11,8 +11,7 @@ from engine.events import (
     InvestigationEnded,
     InvestigationResumed,
     InvestigationStarted,
-    RunEnded,
-    RunStarted,
+    OfTheRun,
     TurnEnded,
 )
 from engine.transcript import (
@@ -170,6 +169,6 @@ def histories(events: Iterable[AnyEvent]) -> dict[str, list[AnyEvent]]:
     """Return the events of each investigation, by id, without those of the run as a whole."""
     found: dict[str, list[AnyEvent]] = {}
     for event in events:
-        if not isinstance(event, RunStarted | RunEnded):
+        if not isinstance(event, OfTheRun):
             found.setdefault(event.investigation, []).append(event)
     return found

@@ -37,9 +37,17 @@ from engine.transcript import Call, Conversation, Investigation, Message, StopRe
 from engine.verdict import judge
 
 _LETS_NEXT_BEGIN = frozenset(
-    {StopReason.COMPLETED, StopReason.NO_CODE, StopReason.TURN_LIMIT, StopReason.STUCK}
+    {
+        StopReason.COMPLETED,
+        StopReason.NO_CODE,
+        StopReason.TURN_LIMIT,
+        StopReason.TOKEN_LIMIT,
+        StopReason.TIME_LIMIT,
+        StopReason.STUCK,
+    }
 )
-"""Ends of an experiment after which the next one begins; any other ends the investigation."""
+"""Ends of an experiment after which the next one begins while the investigation has budget left;
+any other ends the investigation."""
 
 
 class Record(Protocol):
@@ -169,7 +177,7 @@ class _Course:
     async def run(self) -> StopReason:
         ends = self._standing.ends
         for experiment in self._phase.experiments[len(ends) :]:
-            if ends and ends[-1] not in _LETS_NEXT_BEGIN:
+            if ends and (ends[-1] not in _LETS_NEXT_BEGIN or self._limit()):
                 break
             await self._conduct(experiment)
         return ends[-1]
@@ -194,10 +202,10 @@ class _Course:
         """Make one turn; return why the experiment ends with it, or None."""
         if self._standing.asked is None:
             self._parts.drain.check()
-            self._standing.send_unsent()
-            limit = exhausted(self._budget(), self._standing.ledger)
+            limit = self._limit() or exhausted(_budget_of(experiment), self._standing.spent)
             if limit:
                 return limit
+            self._standing.send_unsent()
             try:
                 await self._ask_within_window(experiment)
             except ContextOverflowError:
@@ -350,9 +358,15 @@ class _Course:
     def _summary_seed(self) -> int:
         return turn_seed(self._case.seed, -1 - self._standing.n_compactions, self._case.stream)
 
-    def _budget(self) -> Budget:
+    def _limit(self) -> StopReason | None:
+        """Return the limit that the whole investigation has reached, or None."""
         phase = self._phase
-        return Budget(max_tokens=phase.max_tokens_total, max_seconds=phase.max_seconds)
+        budget = Budget(
+            max_turns=phase.max_turns_total,
+            max_tokens=phase.max_tokens_total,
+            max_seconds=phase.max_seconds,
+        )
+        return exhausted(budget, self._standing.ledger)
 
     def _happens(self, event: Event) -> None:
         """Record one event, and stand where it leads."""
@@ -361,3 +375,11 @@ class _Course:
 
     def _now(self) -> float:
         return self._parts.clock()
+
+
+def _budget_of(experiment: Experiment) -> Budget:
+    return Budget(
+        max_turns=experiment.max_turns,
+        max_tokens=experiment.max_tokens,
+        max_seconds=experiment.max_seconds,
+    )

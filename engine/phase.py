@@ -88,6 +88,10 @@ class Experiment(_Value):
     has_code: bool = True
     """False: code in replies is not executed, and the stage is one turn of discussion."""
     max_turns: Positive = 50
+    max_tokens: Positive | None = None
+    """Prompt and completion tokens of the stage; then the next one begins, as at `max_turns`."""
+    max_seconds: float | None = Field(default=None, gt=0)
+    """The same for the seconds that its turns take."""
     requires: Requirements = Requirements()
 
     @model_validator(mode="after")
@@ -134,9 +138,12 @@ class Phase(_Value):
     rules: ReplyRules = ReplyRules()
     compaction: Compaction = Compaction()
     reminders: Reminders = Reminders()
+    max_turns_total: Positive | None = None
+    """Turns of one investigation, all its experiments together."""
     max_tokens_total: Positive | None = None
     """Prompt and completion tokens of one investigation, all turns together."""
     max_seconds: float | None = Field(default=None, gt=0)
+    """Seconds that all turns of one investigation take together."""
     texts: Texts
 
     @model_validator(mode="after")

@@ -38,9 +38,9 @@ class Standing:
     """Name of the experiment that is open."""
     opening: str = ""
     """The message that opened it."""
+    opened_at: Ledger = field(default_factory=Ledger)
+    """What was spent when it opened."""
     n_compactions: int = 0
-    used: int = 0
-    """Turns used in it."""
     asked: CompletionReceived | None = None
     """A completion that was received and not acted on yet."""
     last: TurnEnded | None = None
@@ -83,6 +83,11 @@ class Standing:
         return self.executions[self.starts[self.experiment] :] if self.experiment else []
 
     @property
+    def spent(self) -> Ledger:
+        """What the open experiment has spent."""
+        return self.ledger.since(self.opened_at)
+
+    @property
     def ending(self) -> StopReason | None:
         """Why the open experiment ends after its last turn; None when it goes on."""
         return self.last.ends if self.last and self.asked is None else None
@@ -94,7 +99,8 @@ class Standing:
             self.unsent = None
 
     def _open(self, event: ExperimentStarted) -> None:
-        self.experiment, self.used, self.last, self.unsent = event.experiment, 0, None, None
+        self.experiment, self.last, self.unsent = event.experiment, None, None
+        self.opened_at = self.ledger
         self.done, self.idle, self.is_told_shortfall = [], 0, False
         self.starts[event.experiment] = len(self.executions)
         self.opening = event.messages[-1].content
@@ -119,7 +125,6 @@ class Standing:
         assert self.asked is not None, "a turn ends after its completion"
         completion = self.asked.completion
         self.ledger = self.ledger.spend(completion.usage, event.time - completion.sent)
-        self.used += 1
         self.unsent = event.observation
         outputs = tuple(execution.output for execution in event.executions)
         self.done.append((self.asked.own_text, outputs))

@@ -51,7 +51,7 @@ def judge(
     deed = (standing.asked.own_text, tuple(execution.output for execution in executions))
     repeats = n_repeats([*standing.done, deed])
     idle = 0 if executions else standing.idle + 1
-    used = standing.used + 1
+    used = standing.spent.turns + 1
     ends = end_of(phase, experiment, action, executions)
     short = _shortfall(phase, experiment, standing, executions) if ends in _BY_ITSELF else None
     ends = None if short else ends

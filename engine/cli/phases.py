@@ -75,8 +75,9 @@ def _show(phase: Phase, *, as_json: bool) -> bool:
 
 def _head(phase: Phase) -> list[str]:
     sampling = ", ".join(f"{name} {value}" for name, value in phase.sampling)
-    limits = {"tokens": phase.max_tokens_total, "seconds": phase.max_seconds}
-    budget = ", ".join(f"{limit} {name}" for name, limit in limits.items() if limit)
+    budget = _limits(
+        turns=phase.max_turns_total, tokens=phase.max_tokens_total, seconds=phase.max_seconds
+    )
     rules = phase.rules
     return [
         f"{phase.key}: {phase.title}",
@@ -90,6 +91,10 @@ def _head(phase: Phase) -> list[str]:
     ]
 
 
+def _limits(**limits: float | None) -> str:
+    return ", ".join(f"{limit:,} {name}" for name, limit in limits.items() if limit)
+
+
 def _heritage(phase: Phase) -> str:
     if not phase.heritage:
         return "never"
@@ -100,7 +105,8 @@ def _heritage(phase: Phase) -> str:
 def _stages(phase: Phase) -> list[str]:
     lines: list[str] = []
     for place, stage in enumerate(phase.experiments, 1):
-        code = f"at most {stage.max_turns} turns" if stage.has_code else "one reply, no code"
+        budget = _limits(turns=stage.max_turns, tokens=stage.max_tokens, seconds=stage.max_seconds)
+        code = f"at most {budget}" if stage.has_code else "one reply, no code"
         required = _required(stage.requires)
         needs = f"; requires {required}" if required else ""
         lines += ["", f"{place}. {stage.name}: {code}{needs}", "", stage.prompt.strip()]

@@ -180,6 +180,32 @@ async def test_the_token_budget_ends_the_whole_investigation() -> None:
     assert sum(isinstance(event, CompletionReceived) for event in kept.events) == 1
 
 
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [({"max_tokens": 1}, StopReason.TOKEN_LIMIT), ({"max_seconds": 1e-6}, StopReason.TIME_LIMIT)],
+)
+async def test_the_budget_of_an_experiment_ends_it_and_the_next_one_begins(
+    limit: dict[str, float], reason: StopReason
+) -> None:
+    _, said, kept = await outcome(
+        [run_block("print(5)"), DONE], experiment("one", **limit), experiment("two")
+    )
+    ends = [event.stop_reason for event in kept.events if isinstance(event, ExperimentEnded)]
+    assert ends == [reason, StopReason.COMPLETED]
+    assert "Output:\n5\n\nFind out." in said, "the last observation opens the next prompt"
+
+
+async def test_the_turns_of_all_experiments_have_a_limit() -> None:
+    phase = a_phase(experiment("one", max_turns=2), experiment("two"), experiment("three"))
+    limited = phase.model_copy(update={"max_turns_total": 3})
+    talk = [run_block(f"print({n})") for n in range(9)]
+    async with parts_with(talk, phase=limited) as (parts, kept):
+        assert await investigate(CASE, parts) == StopReason.TURN_LIMIT
+    assert sum(isinstance(event, TurnEnded) for event in kept.events) == 3
+    ends = [event.experiment for event in kept.events if isinstance(event, ExperimentEnded)]
+    assert ends == ["one", "two"], "no experiment is begun that has no turn left"
+
+
 async def test_an_overflow_that_the_server_reports_ends_with_context_full() -> None:
     def overflow(_conversation: Conversation, _seed: int) -> Answer:
         raise ContextOverflowError("too long", status=400)
