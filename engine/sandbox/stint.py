@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Self
 
-from engine.sandbox.cores import Cores
+from engine.sandbox.cores import Cores, Places
 from engine.sandbox.process import Process
 from engine.sandbox.protocol import FromWorker
 
@@ -24,7 +24,7 @@ class Stint:
         self._clock = asyncio.get_running_loop().time
         self._past_s = 0.0
         self._since: float | None = None
-        self._has_core = False
+        self._place: Places | None = None
 
     @property
     def used_s(self) -> float:
@@ -49,13 +49,13 @@ class Stint:
         """
         while True:
             try:
-                async with asyncio.timeout(min(self._cores.slice_s, limit_s - self.used_s)):
+                async with asyncio.timeout(min(self._slice_s(), limit_s - self.used_s)):
                     return await self._process.channel.receive()
             except TimeoutError:
                 if self.used_s >= limit_s:
                     raise
             self._process.touch()
-            if self._cores.is_wanted(self.used_s):
+            if self._has_to_give_way():
                 await self._give_way()
 
     @asynccontextmanager
@@ -69,6 +69,13 @@ class Stint:
             later.cancel()
         await self._take()
 
+    def _slice_s(self) -> float:
+        return self._cores.places(self._past_s).slice_s
+
+    def _has_to_give_way(self) -> bool:
+        places = self._cores.places(self.used_s)
+        return places is not self._place or places.is_wanted(self.used_s)
+
     async def _give_way(self) -> None:
         self._process.signal(signal.SIGSTOP)
         self._stop()
@@ -77,16 +84,17 @@ class Stint:
         self._process.signal(signal.SIGCONT)
 
     async def _take(self) -> None:
-        if not self._has_core:
-            await self._cores.take(self._past_s)
-            self._has_core = True
+        if self._place is None:
+            places = self._cores.places(self._past_s)
+            await places.take(self._past_s)
+            self._place = places
         self._since = self._clock()
         self._process.touch()
 
     def _give(self) -> None:
-        if self._has_core:
-            self._has_core = False
-            self._cores.give()
+        if self._place is not None:
+            self._place.give()
+            self._place = None
 
     def _stop(self) -> None:
         self._past_s = self.used_s

@@ -63,11 +63,12 @@ class ProcessWorkspace:
         Raises:
             SandboxError: it did not get ready; no model code has run yet.
         """
-        await self._cores.take(_START_S)
+        places = self._cores.places(_START_S)
+        await places.take(_START_S)
         try:
             return await self._born()
         finally:
-            self._cores.give()
+            places.give()
 
     async def _born(self) -> Process:
         process = self._process = await self._fork()

@@ -5,6 +5,8 @@ ends with the control channel, and its workers end with it.
 """
 
 import gc
+import os
+import posix
 import resource
 from collections.abc import Callable, Collection
 
@@ -20,6 +22,7 @@ def ready(control_fd: int, *, without: Collection[str]) -> Callable[[], None]:
     control = Control(control_fd)
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_ZYGOTE_FDS, MAX_ZYGOTE_FDS))
     preload()
+    os.register_at_fork = posix.register_at_fork  # the boot line has taken it away
     ground = prepare(without)
     scrub()
     plan = ground.plan()

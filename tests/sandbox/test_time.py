@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.sandbox import Limits, Tier
-from engine.sandbox.cores import Cores
+from engine.sandbox.cores import Cores, Places
 from engine.sandbox.host import ProcessSandbox, open_sandbox
 from tests.sandbox.workshop import LIMITS, opened
 
@@ -113,7 +113,7 @@ async def _spin(sandbox: ProcessSandbox) -> str | None:
 
 
 async def test_a_core_goes_to_who_has_used_least() -> None:
-    cores = Cores(1)
+    cores = Places(1)
     served: list[float] = []
 
     async def take(used_s: float) -> None:
@@ -132,7 +132,7 @@ async def test_a_core_goes_to_who_has_used_least() -> None:
 
 
 async def test_a_cancelled_wait_leaves_no_core_behind() -> None:
-    cores = Cores(1)
+    cores = Places(1)
     await cores.take(0.0)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
@@ -140,3 +140,19 @@ async def test_a_cancelled_wait_leaves_no_core_behind() -> None:
     cores.give()
     async with asyncio.timeout(5):
         await cores.take(0.0)
+
+
+async def test_endless_blocks_have_as_many_places_as_there_are_cores() -> None:
+    cores = Cores(2)
+    for used_s in (1.0, 2.0):
+        await cores.places(used_s).take(used_s)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await cores.places(3.0).take(3.0)
+
+
+async def test_a_block_that_begins_waits_for_no_endless_one() -> None:
+    cores = Cores(1)
+    await cores.places(5.0).take(5.0)
+    async with asyncio.timeout(5):
+        await cores.places(0.0).take(0.0)
