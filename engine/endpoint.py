@@ -25,7 +25,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     key_variable: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key; the key itself is never stored."""
     checkpoint: str | None = None
-    """Directory with the config.json and safetensors of the weights served, if they can be read."""
+    """Directory with the config.json and safetensors of the weights served, or the repository of
+    the hub that has them (OWNER/NAME or OWNER/NAME@REVISION), if they can be read."""
     max_model_len: int | None = None
     """Context window in tokens, as the server states it; None when it does not."""
     others: tuple[str, ...] = ()

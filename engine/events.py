@@ -153,13 +153,31 @@ class InvestigationResumed(Event, frozen=True, tag="investigation_resumed"):
     """The recorded blocks printed the same when they were run again to revive the namespace."""
 
 
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What the answers of one method have cost the host."""
+
+    n_asked: int = 0
+    n_computed: int = 0
+    """The other questions were answered by what was kept."""
+    compute_s: float = 0.0
+    """Seconds on the clock of all computations, those that were refused included."""
+
+
+class IntrospectionCosts(Event, frozen=True, tag="introspection_costs"):
+    """What questions about one model have cost since the run was begun or taken up again."""
+
+    model: str
+    methods: dict[str, Cost]
+    """Dotted name -> cost; methods that answer from one investigation's own state are left out."""
+
+
 class RunEnded(Event, frozen=True, tag="run_ended"):
     """The engine stopped working on the run, by itself or interrupted."""
 
     is_interrupted: bool = False
 
 
-OfTheRun = RunStarted | LoadSeen | RunEnded
+OfTheRun = RunStarted | LoadSeen | IntrospectionCosts | RunEnded
 """Events that belong to no single investigation."""
 
 AnyEvent = (
@@ -174,5 +192,6 @@ AnyEvent = (
     | ExperimentEnded
     | InvestigationEnded
     | InvestigationResumed
+    | IntrospectionCosts
     | RunEnded
 )

@@ -25,6 +25,7 @@ class Arm(_Value):
     served_model: str
     key_variable: str
     checkpoint: str | None
+    """Directory, or repository of the hub with the commit that was read: OWNER/NAME@COMMIT."""
     checkpoint_fingerprint: str | None
     """Hash of configuration and headers of the weights; None when they cannot be read."""
     max_model_len: int | None

@@ -219,6 +219,8 @@ async def _run(
                 )
         finally:
             is_interrupted = len(ends) < len(cases)
+            for costs in ready.knowledge.costs():
+                record.append(costs)
             record.append(RunEnded(time=time.time(), is_interrupted=is_interrupted))
     return len(ends)
 

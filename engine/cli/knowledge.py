@@ -1,6 +1,7 @@
 """What the arms of a study can find out about themselves: the same for all of them."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 from engine.cli.console import say
 from engine.cli.library import Library
 from engine.cli.probing import Probing, opened_probes
+from engine.cli.weights import open_weights
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
-from engine.introspection.checkpoint import Checkpoint, open_checkpoint
+from engine.events import IntrospectionCosts
+from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.generation import Report
 from engine.introspection.probe import PROBED
 from engine.introspection.subject import OF_CHECKPOINT, Subject, available_capabilities
@@ -42,10 +45,15 @@ class Knowledge:
         """Return the capabilities that an investigation of `phase` gets, whatever the model."""
         return tuple(name for name in phase.capabilities if name in self.capabilities)
 
-    def fingerprint(self, model: str) -> str | None:
-        """Return the hash of the model's checkpoint, or None when it cannot be read."""
-        checkpoint = self.subjects[model].checkpoint
-        return checkpoint.fingerprint if checkpoint else None
+    def costs(self) -> Iterator[IntrospectionCosts]:
+        """Yield what has been asked about each model until now, and what it cost."""
+        for model, subject in self.subjects.items():
+            if methods := subject.answers.costs:
+                yield IntrospectionCosts(time=time.time(), model=model, methods=methods)
+
+    def checkpoint(self, model: str) -> Checkpoint | None:
+        """Return what is known of the model's weights, None when nothing is."""
+        return self.subjects[model].checkpoint
 
 
 @contextmanager
@@ -62,7 +70,7 @@ def opened_knowledge(
     found = {endpoint.model: _checkpoint(endpoint) for endpoint in endpoints}
     with ExitStack() as stack:
         probing = Probing()
-        if _wants_probes(phases) and (readable := _all_there(found)):
+        if _wants_probes(phases) and (readable := _all_readable(found)):
             probing = stack.enter_context(opened_probes(readable, log_dir=log_dir))
         knowledge = _knowledge(found, probing, library)
         for phase in phases:
@@ -71,29 +79,30 @@ def opened_knowledge(
 
 
 def _checkpoint(endpoint: Endpoint) -> Checkpoint | None:
-    return open_checkpoint(endpoint.checkpoint) if endpoint.checkpoint else None
+    return open_weights(endpoint.checkpoint) if endpoint.checkpoint else None
 
 
 def _wants_probes(phases: Iterable[Phase]) -> bool:
     return any(name in PROBED for phase in phases for name in phase.capabilities)
 
 
-def _all_there(found: Mapping[str, Checkpoint | None]) -> dict[str, Checkpoint]:
-    """Return the checkpoints by model if no model is without one, else nothing."""
-    readable = {model: each for model, each in found.items() if each}
+def _all_readable(found: Mapping[str, Checkpoint | None]) -> dict[str, Checkpoint]:
+    """Return the checkpoints by model if the values of all of them can be read, else nothing."""
+    readable = {model: each for model, each in found.items() if each and not each.why_no_values}
     return readable if len(readable) == len(found) else {}
 
 
 def _knowledge(
     found: Mapping[str, Checkpoint | None], probing: Probing, library: Library
 ) -> Knowledge:
-    seen = next(iter(_all_there(found).values()), None)
     return Knowledge(
         subjects={
             model: Subject(checkpoint, probe=probing.probes.get(model))
             for model, checkpoint in found.items()
         },
-        capabilities=available_capabilities(seen, is_reported=True, is_probed=bool(probing.probes)),
+        capabilities=available_capabilities(
+            *found.values(), is_reported=True, is_probed=bool(probing.probes)
+        ),
         probe=probing.facts,
         library=library,
     )
@@ -115,9 +124,11 @@ def _tell_withheld(knowledge: Knowledge, phase: Phase, why_no_probe: str) -> Non
 
 def _reason(knowledge: Knowledge, name: str, why_no_probe: str) -> str:
     """Return why no arm has the capability `name`, and the remedy if there is one."""
-    blind = [model for model, subject in knowledge.subjects.items() if subject.checkpoint is None]
-    if name in (*OF_CHECKPOINT, *PROBED) and blind:
-        models = ", ".join(blind)
-        remedy = f"Name them with --checkpoint {blind[0]}=DIR."
-        return f"the weights of {models} cannot be read. {remedy}"
+    if name in (*OF_CHECKPOINT, *PROBED):
+        for model, subject in knowledge.subjects.items():
+            if subject.checkpoint is None:
+                remedy = f"Name them with --checkpoint {model}=DIR or {model}=OWNER/NAME."
+                return f"the weights of {model} cannot be read. {remedy}"
+            if subject.checkpoint.why_no_values:
+                return f"the weights of {model} cannot be read: {subject.checkpoint.why_no_values}."
     return (name in PROBED and why_no_probe) or "it is not to be had here."

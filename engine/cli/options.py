@@ -27,8 +27,9 @@ class Options:
     the server calls the model, NAME if absent. Several URLs are replicas of one model.
     Repeatable."""
     checkpoint: Annotated[tuple[str, ...], Repeatable] = ()
-    """NAME=DIR: directory with the config.json and safetensors of the weights that the endpoint
-    NAME serves. Repeatable."""
+    """NAME=DIR or NAME=OWNER/NAME[@REVISION]: directory with the config.json and safetensors of the
+    weights that the endpoint NAME serves, or their repository on the hub, from which only what is
+    asked about is read. Repeatable."""
     phase: Annotated[tuple[Path, ...], Repeatable] = ()
     """Folder of a phase of your own, run beside those named. Repeatable."""
     heritage: Path | None = None

@@ -52,7 +52,7 @@ def opened_probes(checkpoints: Mapping[str, Checkpoint], *, log_dir: Path) -> Ge
             if checkpoint.fingerprint not in by_weights:
                 start = Start(
                     python=python.python,
-                    checkpoint=checkpoint.path.resolve(),
+                    checkpoint=_directory(model, checkpoint),
                     dtype=plan.dtype,
                     n_threads=max(1, n_cores() // 2),
                     log=log_dir / f"probe-{model}.log",
@@ -72,6 +72,8 @@ def _prepared(checkpoints: Mapping[str, Checkpoint]) -> tuple[Interpreter, Probe
     Raises:
         NotReadyError: there is nothing that can run all of them; says why, and the remedy.
     """
+    for model, checkpoint in checkpoints.items():
+        _directory(model, checkpoint)
     python = find_interpreter(candidates())
     if python is None:
         raise NotReadyError(_NO_INTERPRETER)
@@ -102,10 +104,25 @@ def candidates() -> Generator[Path]:
             yield python_of(directory)
 
 
+def _directory(model: str, checkpoint: Checkpoint) -> Path:
+    """Return where the weights lie on this machine.
+
+    Raises:
+        NotReadyError: they lie elsewhere; says how to get them.
+    """
+    if checkpoint.directory is None:
+        repo, _, revision = checkpoint.origin.partition("@")
+        raise NotReadyError(
+            f"a copy of the weights of {model} is needed on this machine. Fetch it with"
+            f" `hf download {repo} --revision {revision}`; it is found by itself."
+        )
+    return checkpoint.directory.resolve()
+
+
 def _check(model: str, checkpoint: Checkpoint, python: Interpreter) -> None:
-    kind = checkpoint.config.get("model_type")
+    directory, kind = _directory(model, checkpoint), checkpoint.config.get("model_type")
     if "auto_map" in checkpoint.config or not python.knows(kind):
         version = f"transformers {python.transformers}"
         raise NotReadyError(f"{version} has no model of the type {kind!r}, which {model} is.")
-    if not (checkpoint.path / "tokenizer.json").is_file():
-        raise NotReadyError(f"{checkpoint.path} has no tokenizer.json, which {model} reads with.")
+    if not (directory / "tokenizer.json").is_file():
+        raise NotReadyError(f"{directory} has no tokenizer.json, which {model} reads with.")

@@ -114,5 +114,7 @@ def _changes(
 
 
 def _arm(endpoint: Endpoint, knowledge: Knowledge) -> Arm:
-    fields = msgspec.structs.asdict(endpoint)
-    return Arm(**fields, checkpoint_fingerprint=knowledge.fingerprint(endpoint.model))
+    known = knowledge.checkpoint(endpoint.model)
+    pinned = msgspec.structs.replace(endpoint, checkpoint=known.origin if known else None)
+    fields = msgspec.structs.asdict(pinned)
+    return Arm(**fields, checkpoint_fingerprint=known.fingerprint if known else None)

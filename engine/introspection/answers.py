@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import CapabilityError, InvestigationError, boundary
+from engine.events import Cost
 from engine.introspection.background import Background
 
 Compute = Callable[[], object]
@@ -28,14 +29,6 @@ MAX_ARRAY_BYTES = 16 << 20
 """All arrays of one answer."""
 _N_THREADS = 2
 _OVERHEAD_BYTES = 512
-
-
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What the answers of one method have cost the host."""
-
-    n_asked: int = 0
-    n_computed: int = 0
-    compute_s: float = 0.0
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The served checkpoint as it lies on disk: its configuration and its parameters by name.
+"""The served checkpoint as it is stored: its configuration and its parameters by name.
 
 Nothing of the weights is held: values are read in blocks when a question needs them.
 """
@@ -12,13 +12,16 @@ from typing import cast
 import msgspec
 
 from engine.errors import NotReadyError
-from engine.introspection.encodings import Encoding, Plain, blocks, sample
+from engine.introspection.encodings import Encoding, Implied, Plain, blocks, sample
+from engine.introspection.files import Directory, File, Folder
+from engine.introspection.implied import implied
 from engine.introspection.names import in_model_order
-from engine.introspection.quantised import encodings_of, scheme_of
+from engine.introspection.quantised import UnreadableError, encodings_of, scheme_of
 from engine.introspection.safetensors import Floats, Tensor, read_header
 
 _REMEDY = "Fetch the checkpoint again, or name another directory with --checkpoint."
 _SAMPLE_BYTES = 1 << 16
+_CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"
 _WHOLE = "model.safetensors"
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight")
@@ -46,7 +49,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_dequantised(self) -> bool:
         """True if the values are computed from fewer bits and scales."""
-        return not isinstance(self.encoding, Plain)
+        return not isinstance(self.encoding, Plain | Implied)
 
     @property
     def n_values(self) -> int:
@@ -60,14 +63,20 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Configuration and parameters of one model, read from its directory."""
+    """Configuration and parameters of one model, read from where they lie."""
 
-    path: Path
+    origin: str
+    """Directory, or hub repository and revision."""
+    directory: Path | None
+    """The directory of this machine that has all of it, where there is one."""
     config: Mapping[str, object]
     parameters: Mapping[str, Parameter]
-    """In the order of the model: embedding, layers, norm, head."""
+    """In the order of the model: embedding, layers, norm, head. Empty where not even names and
+    shapes are known."""
     fingerprint: str
     """Hash of configuration, headers, sizes and samples of the values; the same on any machine."""
+    why_no_values: str = ""
+    """Why the values of the parameters cannot be read; empty if they can."""
 
     @property
     def n_values(self) -> int:
@@ -87,50 +96,95 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     """Read configuration and headers of the checkpoint in directory `path`; cheap at any size.
 
     Raises:
-        NotReadyError: a file is missing, truncated or not valid; names the file and the remedy.
+        NotReadyError: the configuration is missing, or a file is truncated or not valid; names the
+            file and the remedy.
     """
-    root = Path(path)
-    if not root.is_dir():
-        raise NotReadyError(f"There is no checkpoint directory {root}. {_REMEDY}")
-    config = _read_object(root / "config.json")
-    text = config.get("text_config")
-    if isinstance(text, dict):
-        config = {**config, **cast("dict[str, object]", text)}
-    tensors = _read_tensors(root)
+    directory = Path(path)
+    if not directory.is_dir():
+        raise NotReadyError(f"There is no checkpoint directory {directory}. {_REMEDY}")
+    return read_checkpoint(Directory(directory))
+
+
+def read_checkpoint(folder: Folder) -> Checkpoint:
+    """Read configuration and headers of the checkpoint in `folder`.
+
+    Where no weights are, or none that can be read, names and shapes are those that the
+    configuration implies.
+
+    Raises:
+        NotReadyError: as `open_checkpoint`.
+    """
+    try:
+        return _read(folder)
+    except OSError as error:
+        problem = f"Cannot read {folder.origin}: {error.strerror or error}"
+        raise NotReadyError(f"{problem}. {_REMEDY}") from error
+
+
+def _read(folder: Folder) -> Checkpoint:
+    config = _read_config(folder)
+    try:
+        tensors = _read_tensors(folder)
+        parameters = _parameters(encodings_of(tensors, scheme_of(config)), config)
+        why_no_values = ""
+    except UnreadableError as error:
+        tensors, parameters = {}, _parameters(implied(config), config)
+        why_no_values = str(error)
     return Checkpoint(
-        path=root,
+        origin=folder.origin,
+        directory=folder.directory,
         config=config,
-        parameters=_parameters(tensors, config),
+        parameters=parameters,
         fingerprint=_fingerprint(config, tensors),
+        why_no_values=why_no_values,
     )
 
 
-def _read_object(path: Path) -> dict[str, object]:
+def _read_config(folder: Folder) -> dict[str, object]:
+    config = _read_object(folder, _CONFIG)
+    text = config.get("text_config")
+    return {**config, **cast("dict[str, object]", text)} if isinstance(text, dict) else config
+
+
+def _read_object(folder: Folder, name: str) -> dict[str, object]:
+    file = _found(folder, name)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, object])
-    except OSError as error:
-        raise NotReadyError(f"Cannot read {path}: {error.strerror}. {_REMEDY}") from error
+        content = file.read(0, file.n_bytes).tobytes()
+        return msgspec.json.decode(content, type=dict[str, object])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NotReadyError(f"{path} is not a JSON object ({error}). {_REMEDY}") from error
+        raise NotReadyError(f"{file.place} is not a JSON object ({error}). {_REMEDY}") from error
 
 
-def _read_tensors(root: Path) -> dict[str, Tensor]:
-    if (root / _INDEX).is_file():
-        return _read_shards(root)
-    whole = root / _WHOLE
-    files = [whole] if whole.is_file() else sorted(root.glob("*.safetensors"))
-    if not files:
-        raise NotReadyError(f"There is no safetensors file in {root}. {_REMEDY}")
-    return {name: tensor for file in files for name, tensor in read_header(file).items()}
-
-
-def _read_shards(root: Path) -> dict[str, Tensor]:
-    index = root / _INDEX
+def _found(folder: Folder, name: str) -> File:
     try:
-        shard_of = msgspec.convert(_read_object(index).get("weight_map"), dict[str, str])
+        return folder.file(name)
+    except OSError as error:
+        problem = f"Cannot read {folder.origin}/{name}: {error.strerror or error}"
+        raise NotReadyError(f"{problem}. {_REMEDY}") from error
+
+
+def _read_tensors(folder: Folder) -> dict[str, Tensor]:
+    names = folder.names()
+    if _INDEX in names:
+        return _read_shards(folder)
+    stored = [name for name in names if name.endswith(".safetensors")]
+    if not stored:
+        raise UnreadableError(f"there is no safetensors file in {folder.origin}")
+    files = [_WHOLE] if _WHOLE in stored else stored
+    return {name: tensor for file in files for name, tensor in _header(folder, file).items()}
+
+
+def _header(folder: Folder, name: str) -> dict[str, Tensor]:
+    return read_header(_found(folder, name))
+
+
+def _read_shards(folder: Folder) -> dict[str, Tensor]:
+    index = f"{folder.origin}/{_INDEX}"
+    try:
+        shard_of = msgspec.convert(_read_object(folder, _INDEX).get("weight_map"), dict[str, str])
     except msgspec.ValidationError as error:
         raise NotReadyError(f"{index} has no valid weight_map ({error}). {_REMEDY}") from error
-    shards = {shard: read_header(root / shard) for shard in sorted(set(shard_of.values()))}
+    shards = {shard: _header(folder, shard) for shard in sorted(set(shard_of.values()))}
     for name, shard in shard_of.items():
         if name not in shards[shard]:
             raise NotReadyError(
@@ -140,12 +194,9 @@ def _read_shards(root: Path) -> dict[str, Tensor]:
 
 
 def _parameters(
-    tensors: Mapping[str, Tensor], config: Mapping[str, object]
+    encodings: Mapping[str, Encoding], config: Mapping[str, object]
 ) -> dict[str, Parameter]:
-    found = {
-        name: Parameter(name=name, encoding=encoding)
-        for name, encoding in encodings_of(tensors, scheme_of(config)).items()
-    }
+    found = {name: Parameter(name=name, encoding=each) for name, each in encodings.items()}
     found |= _tied(found, config)
     return {name: found[name] for name in in_model_order(found)}
 
@@ -160,23 +211,20 @@ def _tied(found: Mapping[str, Parameter], config: Mapping[str, object]) -> dict[
     return {_HEAD: msgspec.structs.replace(source, name=_HEAD, shared_with=source.name)}
 
 
-def _sample(path: Path) -> str:
+def _sample(file: File) -> str:
     """Return a hash of the first, middle and last bytes of a file, cheap at any size."""
     digest = hashlib.blake2b(digest_size=16)
-    n_bytes = path.stat().st_size
-    with path.open("rb") as file:
-        for offset in (0, n_bytes // 2, max(0, n_bytes - _SAMPLE_BYTES)):
-            file.seek(offset)
-            digest.update(file.read(_SAMPLE_BYTES))
+    for first in (0, file.n_bytes // 2, max(0, file.n_bytes - _SAMPLE_BYTES)):
+        digest.update(file.read(first, _SAMPLE_BYTES).tobytes())
     return digest.hexdigest()
 
 
 def _fingerprint(config: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
-    paths = sorted({tensor.path for tensor in tensors.values()})
+    files = {tensor.file.name: tensor.file for tensor in tensors.values()}
     described = {
         "config": config,
         "tensors": [(t.name, t.shape, t.stored, t.offset) for t in tensors.values()],
-        "files": [(path.name, path.stat().st_size, _sample(path)) for path in paths],
+        "files": [(name, files[name].n_bytes, _sample(files[name])) for name in sorted(files)],
     }
     return hashlib.blake2b(
         msgspec.json.encode(described, order="sorted"), digest_size=16

@@ -5,21 +5,46 @@ matrix appears under the name `...weight` that it has in the model.
 """
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 
 from engine.errors import NotReadyError
-from engine.introspection.encodings import Awq, Encoding, Gptq, Plain, Scaled
-from engine.introspection.safetensors import Tensor
+from engine.introspection.encodings import Encoding, Plain, Scaled
+from engine.introspection.packed import Awq, Gptq, Signed
+from engine.introspection.safetensors import Tensor, read_values
 
 _GPTQ_BITS = (4, 8)
+_GPTQ_LAYOUTS = ("", "gptq", "gptq_v2")
 _AWQ_BITS = 4
+_AWQ_LAYOUTS = ("", "gemm")
 _PACKED = "qweight"
+_SIGNED = "weight_packed"
+_OF_SIGNED = (_SIGNED, "weight_scale", "weight_shape", "weight_g_idx")
 _OF_PACKED = ("qweight", "qzeros", "scales", "g_idx")
 _SCALES = ("weight_scale", "weight_scale_inv")
-_OF_SCALED = (*_SCALES, "input_scale", "weight_zero_point")
+_OF_SCALED = (*_SCALES, "input_scale")
 _N_AXES = 2
+_WORD_BITS = 32
+_STORED_AS_GIVEN = ("fp8", "fbgemm_fp8", "compressed-tensors", "modelopt")
+"""Methods whose tensors are read by their names: as they are, or with a scale beside them."""
+_FOREIGN = ("weight_zero_point", "weight_scale_2", "weight_global_scale", "absmax", "SCB")
+"""Last parts of names that only packings have which cannot be read here."""
+
+
+class UnreadableError(Exception):
+    """The weights are stored in a way that cannot be read; the configuration can."""
+
+
+_Side = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _OfGroup(msgspec.Struct, frozen=True):
+    num_bits: int
+
+
+class _Group(msgspec.Struct, frozen=True):
+    weights: _OfGroup
 
 
 class Scheme(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +52,10 @@ class Scheme(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     bits: int | None = None
-    checkpoint_format: str = ""
+    layout: str = ""
+    """AutoAWQ's `version` or GPTQ's `checkpoint_format`."""
+    tile: tuple[int, int] | None = None
+    """Rows and columns that share a scale (`weight_block_size`)."""
 
     @property
     def label(self) -> str:
@@ -41,65 +69,130 @@ def scheme_of(config: Mapping[str, object]) -> Scheme | None:
     if not isinstance(declared, dict):
         return None
     found = cast("dict[str, object]", declared)
-    bits = found.get("bits", found.get("w_bit"))
+    bits = found.get("bits", found.get("w_bit", _bits_of_groups(found)))
+    is_marlin = found.get("is_marlin_format") is True
     return Scheme(
-        method=str(found.get("quant_method", "unknown")),
+        method=str(found.get("quant_method", "unknown")).lower(),
         bits=bits if isinstance(bits, int) else None,
-        checkpoint_format=str(found.get("checkpoint_format", "")),
+        layout="marlin"
+        if is_marlin
+        else str(found.get("checkpoint_format", found.get("version", ""))).lower(),
+        tile=_tile(found.get("weight_block_size")),
     )
+
+
+def _bits_of_groups(declared: Mapping[str, object]) -> int | None:
+    """Return the bits of the weights in compressed-tensors' notation."""
+    try:
+        groups = msgspec.convert(declared.get("config_groups"), dict[str, _Group])
+    except msgspec.ValidationError:
+        return None
+    bits = {group.weights.num_bits for group in groups.values()}
+    return bits.pop() if len(bits) == 1 else None
+
+
+def _tile(declared: object) -> tuple[int, int] | None:
+    try:
+        return msgspec.convert(declared, tuple[_Side, _Side])
+    except msgspec.ValidationError:
+        return None
 
 
 def encodings_of(tensors: Mapping[str, Tensor], scheme: Scheme | None) -> dict[str, Encoding]:
     """Return parameter name -> how it is stored.
 
     Raises:
-        NotReadyError: weights are packed in a way that cannot be read.
+        UnreadableError: weights are packed in a way that cannot be read.
+        NotReadyError: a part of a packed matrix is missing.
     """
+    _check_foreign(tensors, scheme)
     encodings: dict[str, Encoding] = {}
     for name, tensor in tensors.items():
         layer, _, last = name.rpartition(".")
         if last == _PACKED:
             encodings[f"{layer}.weight"] = _packed(layer, tensors, scheme)
+        elif last == _SIGNED:
+            encodings[f"{layer}.weight"] = _signed(layer, tensors, scheme)
         elif not _is_storage(layer, last, tensors):
-            encodings[name] = _plain_or_scaled(layer, tensor, tensors)
+            encodings[name] = _plain_or_scaled(layer, tensor, tensors, scheme)
     return encodings
+
+
+def _check_foreign(tensors: Mapping[str, Tensor], scheme: Scheme | None) -> None:
+    foreign = next((name for name in tensors if name.rpartition(".")[2] in _FOREIGN), None)
+    known = ("awq", "gptq", *_STORED_AS_GIVEN)
+    if foreign:
+        raise UnreadableError(f"{foreign!r} belongs to a packing that cannot be read")
+    if scheme is not None and scheme.method not in known:
+        raise UnreadableError(f"weights quantised by {scheme.label} cannot be read")
 
 
 def _is_storage(layer: str, last: str, tensors: Mapping[str, Tensor]) -> bool:
     is_packed = last in _OF_PACKED and f"{layer}.{_PACKED}" in tensors
-    return is_packed or (last in _OF_SCALED and f"{layer}.weight" in tensors)
+    is_signed = last in _OF_SIGNED and f"{layer}.{_SIGNED}" in tensors
+    return is_packed or is_signed or (last in _OF_SCALED and f"{layer}.weight" in tensors)
 
 
-def _plain_or_scaled(layer: str, tensor: Tensor, tensors: Mapping[str, Tensor]) -> Encoding:
+def _plain_or_scaled(
+    layer: str, tensor: Tensor, tensors: Mapping[str, Tensor], scheme: Scheme | None
+) -> Encoding:
     scales = [tensors[f"{layer}.{each}"] for each in _SCALES if f"{layer}.{each}" in tensors]
     if scales and tensor.name == f"{layer}.weight" and len(tensor.shape) == _N_AXES:
-        return Scaled(tensor=tensor, scale=scales[0])
+        return Scaled(tensor=tensor, scale=scales[0], tile=scheme.tile if scheme else None)
     return Plain(tensor=tensor)
 
 
-def _packed(layer: str, tensors: Mapping[str, Tensor], scheme: Scheme | None) -> Encoding:
+def _parts(layer: str, names: tuple[str, ...], tensors: Mapping[str, Tensor]) -> list[Tensor]:
     try:
-        parts = [tensors[f"{layer}.{each}"] for each in _OF_PACKED[:3]]
+        return [tensors[f"{layer}.{each}"] for each in names]
     except KeyError as error:
         raise NotReadyError(
             f"The checkpoint is corrupt: {layer!r} is quantised, but {error.args[0]!r} is missing."
             " Fetch the checkpoint again, or name another directory with --checkpoint."
         ) from error
-    qweight, qzeros, scales = parts
-    if scheme is not None and scheme.method == "awq" and scheme.bits == _AWQ_BITS:
+
+
+def _signed(layer: str, tensors: Mapping[str, Tensor], scheme: Scheme | None) -> Encoding:
+    packed, scale, shape = _parts(layer, _OF_SIGNED[:3], tensors)
+    if scheme is None or scheme.bits not in _GPTQ_BITS or scheme.method != "compressed-tensors":
+        declared = scheme.label if scheme else "nothing"
+        raise UnreadableError(f"the weights of {layer!r} are packed, and {declared} is declared")
+    n_inputs = int(read_values(shape, first=1, count=1)[0])
+    if not 0 <= packed.shape[1] * _WORD_BITS - n_inputs * scheme.bits < _WORD_BITS:
+        raise NotReadyError(f"The checkpoint is corrupt: {shape.name!r} is not the shape.")
+    return Signed(
+        packed=packed,
+        scale=scale,
+        groups=tensors.get(f"{layer}.weight_g_idx"),
+        bits=scheme.bits,
+        n_inputs=n_inputs,
+    )
+
+
+def _packed(layer: str, tensors: Mapping[str, Tensor], scheme: Scheme | None) -> Encoding:
+    qweight, qzeros, scales = _parts(layer, _OF_PACKED[:3], tensors)
+    if scheme is not None and _is_awq(scheme):
         return Awq(qweight=qweight, qzeros=qzeros, scales=scales)
-    if scheme is not None and scheme.method == "gptq" and scheme.bits in _GPTQ_BITS:
+    if scheme is not None and _is_gptq(scheme):
         return Gptq(
             qweight=qweight,
             qzeros=qzeros,
             scales=scales,
             groups=tensors.get(f"{layer}.g_idx"),
-            bits=scheme.bits,
-            zero_offset=0 if scheme.checkpoint_format == "gptq_v2" else 1,
+            bits=scheme.bits or 0,
+            zero_offset=0 if scheme.layout == "gptq_v2" else 1,
         )
-    declared = f"{scheme.method} with {scheme.bits} bits" if scheme else "nothing"
-    raise NotReadyError(
-        f"The weights of {layer!r} are packed, and config.json declares {declared}; awq with 4 bits"
-        " and gptq with 4 or 8 bits can be read. Name another directory with --checkpoint, or leave"
-        " it out."
+    declared = f"{scheme.label} {scheme.layout}".strip() if scheme else "nothing"
+    raise UnreadableError(
+        f"the weights of {layer!r} are packed, and config.json declares {declared}; awq gemm with"
+        " 4 bits and gptq with 4 or 8 bits can be read"
     )
+
+
+def _is_awq(scheme: Scheme) -> bool:
+    return scheme.method == "awq" and scheme.bits == _AWQ_BITS and scheme.layout in _AWQ_LAYOUTS
+
+
+def _is_gptq(scheme: Scheme) -> bool:
+    is_readable = scheme.bits in _GPTQ_BITS and scheme.layout in _GPTQ_LAYOUTS
+    return scheme.method == "gptq" and is_readable

@@ -1,14 +1,13 @@
 """Where the tensors of safetensors files lie, and any part of their values as float32.
 
 Reads headers and byte ranges only: no file is loaded or mapped as a whole, so the memory needed
-does not depend on the size of a tensor.
+does not depend on the size of a tensor, and a file may lie on another machine.
 
 Source of the format: safetensors README, "Format" (an 8-byte little-endian header length, a JSON
 header, then the data).
 """
 
 import math
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import NotReadyError
+from engine.introspection.files import File
 
 Floats = npt.NDArray[np.float32]
 
@@ -50,7 +50,7 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True):
     shape: tuple[int, ...]
     stored: str
     """safetensors' name of the data type, e.g. "BF16"."""
-    path: Path
+    file: File
     offset: int
     """Position of the first byte in the file."""
     n_bytes: int
@@ -72,61 +72,57 @@ class _Entry(msgspec.Struct, frozen=True):
     data_offsets: tuple[int, int]
 
 
-def read_header(path: Path) -> dict[str, Tensor]:
+def read_header(file: File) -> dict[str, Tensor]:
     """Return the tensors of one file by name, after checking that the file is whole.
 
     Raises:
-        NotReadyError: the file is missing, is no safetensors file, or is truncated.
+        NotReadyError: it is no safetensors file, or is truncated.
+        OSError: it cannot be read.
     """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-            if not 0 < header_bytes <= min(_MAX_HEADER_BYTES, size - _LENGTH_BYTES):
-                raise _corrupt(path, "it has no safetensors header")
-            header = file.read(header_bytes)
-    except OSError as error:
-        raise NotReadyError(f"Cannot read {path}: {error.strerror}. {_REMEDY}") from error
-    return _tensors(path, header=header, n_data_bytes=size - _LENGTH_BYTES - header_bytes)
-
-
-def _corrupt(path: Path, what: str) -> NotReadyError:
-    return NotReadyError(f"The checkpoint file {path} is corrupt: {what}. {_REMEDY}")
-
-
-def _tensors(path: Path, *, header: bytes, n_data_bytes: int) -> dict[str, Tensor]:
-    try:
-        entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
-        entries.pop("__metadata__", None)
-        parsed = {name: msgspec.json.decode(raw, type=_Entry) for name, raw in entries.items()}
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _corrupt(path, f"its header is not valid ({error})") from error
-    start = path.stat().st_size - n_data_bytes
-    for name, entry in parsed.items():
-        _check(path, name=name, entry=entry, n_data_bytes=n_data_bytes)
+    header_bytes = int.from_bytes(file.read(0, _LENGTH_BYTES).tobytes(), "little")
+    if not 0 < header_bytes <= min(_MAX_HEADER_BYTES, file.n_bytes - _LENGTH_BYTES):
+        raise _corrupt(file, "it has no safetensors header")
+    header = file.read(_LENGTH_BYTES, header_bytes).tobytes()
+    entries = _entries(file, header)
+    start = _LENGTH_BYTES + header_bytes
+    for name, entry in entries.items():
+        _check(file, name=name, entry=entry, n_data_bytes=file.n_bytes - start)
     return {
         name: Tensor(
             name=name,
             shape=entry.shape,
             stored=entry.dtype,
-            path=path,
+            file=file,
             offset=start + entry.data_offsets[0],
             n_bytes=entry.data_offsets[1] - entry.data_offsets[0],
         )
-        for name, entry in parsed.items()
+        for name, entry in entries.items()
     }
 
 
-def _check(path: Path, *, name: str, entry: _Entry, n_data_bytes: int) -> None:
+def _corrupt(file: File, what: str) -> NotReadyError:
+    return NotReadyError(f"The checkpoint file {file.place} is corrupt: {what}. {_REMEDY}")
+
+
+def _entries(file: File, header: bytes) -> dict[str, _Entry]:
+    try:
+        entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
+        entries.pop("__metadata__", None)
+        return {name: msgspec.json.decode(raw, type=_Entry) for name, raw in entries.items()}
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _corrupt(file, f"its header is not valid ({error})") from error
+
+
+def _check(file: File, *, name: str, entry: _Entry, n_data_bytes: int) -> None:
     if entry.dtype not in _STORED_AS:
-        raise _corrupt(path, f"tensor {name!r} has the unknown data type {entry.dtype!r}")
+        raise _corrupt(file, f"tensor {name!r} has the unknown data type {entry.dtype!r}")
     first, last = entry.data_offsets
     item_bytes = np.dtype(_STORED_AS[entry.dtype][1]).itemsize
     if first < 0 or last - first != math.prod(entry.shape) * item_bytes:
-        raise _corrupt(path, f"tensor {name!r} does not have the size of its shape")
+        raise _corrupt(file, f"tensor {name!r} does not have the size of its shape")
     if last > n_data_bytes:
         raise _corrupt(
-            path, f"it is truncated ({n_data_bytes} bytes of data, {name!r} ends at {last})"
+            file, f"it is truncated ({n_data_bytes} bytes of data, {name!r} ends at {last})"
         )
 
 
@@ -148,11 +144,11 @@ def read_values(tensor: Tensor, *, first: int, count: int) -> Floats:
 
 def _read(tensor: Tensor, *, first: int, count: int) -> npt.NDArray[np.generic]:
     item = np.dtype(_STORED_AS[tensor.stored][1])
-    offset = tensor.offset + first * item.itemsize
-    raw = np.fromfile(tensor.path, dtype=item, count=count, offset=offset)
-    if raw.size != count:
-        raise OSError(f"{tensor.path} became shorter while it was in use")
-    return raw
+    n_bytes = count * item.itemsize
+    raw = tensor.file.read(tensor.offset + first * item.itemsize, n_bytes)
+    if raw.size != n_bytes:
+        raise OSError(f"{tensor.file.place} became shorter while it was in use")
+    return raw.view(item)
 
 
 def _as_float32(raw: npt.NDArray[np.generic], stored: str) -> Floats:

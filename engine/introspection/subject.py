@@ -42,11 +42,10 @@ class Subject:
         self._stubs: dict[str, str] = {}
         self.sources: dict[str, object] = {}
         """Capability -> object whose public methods answer; their answers never change."""
-        if checkpoint is not None:
-            self.sources = {
-                "architecture": Architecture(checkpoint),
-                "weights": Weights(checkpoint),
-            }
+        if checkpoint is not None and checkpoint.parameters:
+            self.sources["architecture"] = Architecture(checkpoint)
+            if not checkpoint.why_no_values:
+                self.sources["weights"] = Weights(checkpoint)
         if self.insides is not None:
             self.sources |= _probed(self.insides)
         self.methods = {
@@ -93,20 +92,21 @@ def _probed(insides: Insides) -> dict[str, object]:
 
 
 def available_capabilities(
-    checkpoint: Checkpoint | None,
-    *,
+    *checkpoints: Checkpoint | None,
     is_reported: bool = False,
     has_documents: bool = False,
     is_probed: bool = False,
 ) -> tuple[str, ...]:
-    """Return the names of the capabilities that can be granted.
+    """Return the names of the capabilities that can be granted, the same to all arms.
 
-    `checkpoint` is that of the model, None if it cannot be read; `is_reported` says that the
-    engine will tell the table what it generates, `has_documents` that there are some to read,
-    `is_probed` that a probe holds the weights.
+    `checkpoints` are those of the arms, None for one that cannot be read; `is_reported` says that
+    the engine will tell the tables what it generates, `has_documents` that there are some to read,
+    `is_probed` that probes hold the weights.
     """
-    of_checkpoint = () if checkpoint is None else OF_CHECKPOINT
-    of_probe = PROBED if is_probed and checkpoint else ()
+    has_parameters = bool(checkpoints) and all(each and each.parameters for each in checkpoints)
+    has_values = has_parameters and not any(each and each.why_no_values for each in checkpoints)
+    of_probe = PROBED if is_probed and has_values else ()
     of_engine = ("generation",) if is_reported else ()
     of_documents = ("heritage",) if has_documents else ()
+    of_checkpoint = OF_CHECKPOINT if has_values else ("architecture",) if has_parameters else ()
     return (*of_checkpoint, *of_probe, "memory", *of_engine, *of_documents)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.serving.launched import snapshot
+from engine.cli.weights import snapshot
+from engine.introspection.hub import Place
 from engine.settings import Settings
 from tests.cli.program import ROOT, run
 
@@ -50,7 +51,7 @@ def test_fetched_weights_are_found_where_the_hub_keeps_them(tmp_path: Path) -> N
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text("abc")
     (folder / "snapshots" / "abc").mkdir(parents=True)
-    assert snapshot(Settings(hub_cache=tmp_path), "Qwen/Qwen2.5-3B-Instruct") is None
+    assert snapshot(Settings(hub_cache=tmp_path), Place("Qwen/Qwen2.5-3B-Instruct")) is None
     (folder / "snapshots" / "abc" / "config.json").write_text("{}")
-    found = snapshot(Settings(hub_cache=tmp_path), "Qwen/Qwen2.5-3B-Instruct")
+    found = snapshot(Settings(hub_cache=tmp_path), Place("Qwen/Qwen2.5-3B-Instruct"))
     assert found == folder / "snapshots" / "abc"

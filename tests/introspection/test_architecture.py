@@ -99,7 +99,8 @@ def test_a_name_like_no_other_gets_no_guess(architecture: Architecture) -> None:
 def test_quantised_model_says_so(checkpoint_dir: object, subject: Subject) -> None:
     assert checkpoint_dir
     assert subject.checkpoint is not None
-    path = subject.checkpoint.path / "config.json"
+    assert subject.checkpoint.directory is not None
+    path = subject.checkpoint.directory / "config.json"
     text = path.read_text().replace("{", '{"quantization_config": {"quant_method": "fp8"}, ', 1)
     path.write_text(text)
     summary = Architecture(open_checkpoint(path.parent)).get_architecture_summary()

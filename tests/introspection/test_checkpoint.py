@@ -129,11 +129,6 @@ def drop_config(root: Path) -> str:
     return "config.json"
 
 
-def drop_weights(root: Path) -> str:
-    (root / "model.safetensors").unlink()
-    return "safetensors"
-
-
 def promise_a_tensor(root: Path) -> str:
     index = {"weight_map": {"model.absent.weight": "model.safetensors"}}
     (root / "model.safetensors.index.json").write_text(json.dumps(index))
@@ -155,7 +150,6 @@ def promise_a_shard(root: Path) -> str:
         spoil_config,
         listless_config,
         drop_config,
-        drop_weights,
         promise_a_tensor,
         promise_a_shard,
     ],
@@ -172,3 +166,20 @@ def test_damage_is_named_with_its_remedy(
 def test_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotReadyError, match="nowhere"):
         open_checkpoint(tmp_path / "nowhere")
+
+
+def test_without_weights_the_configuration_tells_names_and_shapes(checkpoint_dir: Path) -> None:
+    (checkpoint_dir / "model.safetensors").unlink()
+    found = open_checkpoint(checkpoint_dir)
+    assert found.why_no_values == f"there is no safetensors file in {checkpoint_dir}"
+    assert found.parameters["lm_head.weight"].shared_with == "model.embed_tokens.weight"
+    with pytest.raises(NotReadyError, match="only the configuration"):
+        next(found.blocks("model.norm.weight"))
+
+
+def test_a_configuration_of_an_unknown_family_tells_no_names(checkpoint_dir: Path) -> None:
+    (checkpoint_dir / "model.safetensors").unlink()
+    (checkpoint_dir / "config.json").write_text('{"model_type": "mamba9"}')
+    found = open_checkpoint(checkpoint_dir)
+    assert not found.parameters
+    assert found.why_no_values

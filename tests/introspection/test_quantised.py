@@ -73,6 +73,33 @@ def gptq(
     }
 
 
+def signed(
+    weights: Floats, bits: int, *, order: Integers | None = None, n_groups: int = N_IN // GROUP
+) -> dict[str, Any]:
+    """Pack as compressed-tensors does; `order`: the group of each input."""
+    half, n_inputs = 1 << (bits - 1), len(weights)
+    groups = np.arange(n_inputs) // -(-n_inputs // n_groups) if order is None else order
+    largest = np.array([np.abs(weights[groups == g]).max(axis=0) for g in range(n_groups)])
+    scale = (largest / (half - 1)).astype(np.float16)
+    values = np.round(weights / scale[groups].astype(np.float32)).clip(-half, half - 1)
+    padded = np.zeros((weights.shape[1], -(-n_inputs * bits // 32) * 32 // bits), np.int64)
+    padded[:, :n_inputs] = values.T.astype(np.int64) + half
+    found = {
+        f"{NAME}.weight_packed": pack(padded, bits, tuple(range(32 // bits))),
+        f"{NAME}.weight_scale": np.ascontiguousarray(scale.T),
+        f"{NAME}.weight_shape": ("I64", np.array([weights.shape[1], n_inputs], np.int64)),
+    }
+    named = {} if order is None else {f"{NAME}.weight_g_idx": groups.astype(np.int32)}
+    return {**found, **named}
+
+
+def grouped(bits: int) -> dict[str, object]:
+    weights = {"num_bits": bits, "symmetric": True}
+    groups = {"group_0": {"weights": weights, "targets": ["Linear"]}}
+    config = {"quant_method": "compressed-tensors", "config_groups": groups}
+    return {"quantization_config": config}
+
+
 def declared(method: str, bits: int, **more: object) -> dict[str, object]:
     return {"quantization_config": {"quant_method": method, "bits": bits, **more}}
 
@@ -122,6 +149,27 @@ def test_gptq_with_activation_order_takes_the_group_of_each_input(write_checkpoi
     assert_close(read(root), weights, 4)
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_signed_values_are_within_the_quantisation_error(
+    write_checkpoint: Write, bits: int
+) -> None:
+    weights = make_weights()
+    assert_close(read(write_checkpoint(signed(weights, bits), grouped(bits))), weights, bits)
+
+
+def test_signed_values_take_the_group_of_each_input(write_checkpoint: Write) -> None:
+    weights = make_weights()
+    order = np.random.default_rng(6).permutation(np.arange(N_IN) // GROUP)
+    assert_close(read(write_checkpoint(signed(weights, 4, order=order), grouped(4))), weights, 4)
+
+
+def test_padding_of_the_last_word_is_left_out(write_checkpoint: Write) -> None:
+    weights = make_weights()[: N_IN - 3]
+    found = read(write_checkpoint(signed(weights, 4, n_groups=1), grouped(4)))
+    assert found.shape == (N_OUT, N_IN - 3)
+    assert np.abs(found - weights.T).max() <= np.abs(weights).max() / 7
+
+
 @pytest.mark.parametrize(
     ("scale_name", "shape"),
     [("weight_scale", ()), ("weight_scale", (N_OUT, 1)), ("weight_scale_inv", (3, 4))],
@@ -139,15 +187,46 @@ def test_scaled_values_are_multiplied_tile_by_tile(
     assert np.allclose(read(root), values * full)
 
 
+def test_tiles_at_the_edge_are_cut_and_not_stretched(write_checkpoint: Write) -> None:
+    rng = np.random.default_rng(8)
+    values = rng.integers(-127, 127, (20, 36)).astype(np.int8)
+    scale = rng.uniform(0.5, 1.5, (2, 3)).astype(np.float32)
+    stored = {f"{NAME}.weight": values, f"{NAME}.weight_scale_inv": scale}
+    config = {"quantization_config": {"quant_method": "fp8", "weight_block_size": [16, 16]}}
+    full = np.kron(scale, np.ones((16, 16)))[:20, :36]
+    assert np.allclose(read(write_checkpoint(stored, config)), values * full)
+
+
 def test_only_names_of_the_model_are_parameters(write_checkpoint: Write) -> None:
     root = write_checkpoint(awq(make_weights()), declared("awq", 4))
     assert list(open_checkpoint(root).parameters) == [f"{NAME}.weight"]
 
 
-def test_an_unreadable_packing_is_refused_by_name(write_checkpoint: Write) -> None:
-    root = write_checkpoint(awq(make_weights()), declared("gptq", 3))
-    with pytest.raises(NotReadyError, match="gptq with 3 bits"):
-        open_checkpoint(root)
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (declared("gptq", 3), "gptq 3-bit"),
+        (declared("awq", 4, version="gemv"), "awq 4-bit gemv"),
+        (declared("gptq", 4, checkpoint_format="marlin"), "gptq 4-bit marlin"),
+        (declared("gptq", 4, is_marlin_format=True), "gptq 4-bit marlin"),
+        (declared("aqlm", 2), "aqlm 2-bit"),
+        ({}, "declares nothing"),
+    ],
+)
+def test_an_unreadable_packing_leaves_what_the_configuration_tells(
+    write_checkpoint: Write, more: dict[str, object], why: str
+) -> None:
+    found = open_checkpoint(write_checkpoint(awq(make_weights()), more))
+    assert why in found.why_no_values
+    assert found.parameters[f"{NAME}.weight"].shape == (32, 48)
+
+
+@pytest.mark.parametrize("last", ["weight_zero_point", "weight_scale_2", "absmax"])
+def test_a_packing_that_only_looks_plain_is_not_read(write_checkpoint: Write, last: str) -> None:
+    plain = {f"{NAME}.weight": make_weights(), f"{NAME}.weight.{last}": make_weights()}
+    plain |= {f"{NAME}.{last}": make_weights()}
+    found = open_checkpoint(write_checkpoint(plain, {}))
+    assert "cannot be read" in found.why_no_values
 
 
 def test_a_missing_scale_is_named(write_checkpoint: Write) -> None:

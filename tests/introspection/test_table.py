@@ -95,7 +95,8 @@ async def test_investigations_share_pure_answers_and_no_findings(subject: Subjec
 
 async def test_two_models_that_share_a_store_keep_their_own_answers(subject: Subject) -> None:
     assert subject.checkpoint is not None
-    path = subject.checkpoint.path / "config.json"
+    assert subject.checkpoint.directory is not None
+    path = subject.checkpoint.directory / "config.json"
     path.write_text(path.read_text().replace("qwen2", "other"))
     other = Subject(open_checkpoint(path.parent), answers=subject.answers)
     for each, name in ((subject, "qwen2"), (other, "other")):

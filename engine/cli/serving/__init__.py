@@ -55,14 +55,16 @@ def pick(name: str, known: Sequence[str], flag: str) -> str:
 
 
 def checkpoints_of(named: Sequence[str], models: Sequence[str]) -> dict[str, str]:
-    """Return the directories that `--checkpoint` names, by model.
+    """Return the places that `--checkpoint` names, by model: directories or repositories.
 
     Raises:
         UsageError: one is malformed, or names a model that is not served.
     """
     pairs = [text.partition("=") for text in named]
-    for name, _, folder in pairs:
-        if not name or not folder:
-            raise UsageError(f"--checkpoint {name!r}: expected NAME=DIR, e.g. a=/models/a.")
+    for name, _, place in pairs:
+        if not name or not place:
+            raise UsageError(
+                f"--checkpoint {name!r}: expected NAME=DIR or NAME=OWNER/NAME, e.g. a=/models/a."
+            )
         pick(name, models, "--checkpoint")
-    return {name: folder for name, _, folder in pairs}
+    return {name: place for name, _, place in pairs}

@@ -11,8 +11,10 @@ from engine.cli.console import say
 from engine.cli.planning import Wanted, ask, find_models, planned
 from engine.cli.serve_view import step_text
 from engine.cli.serving import Serving, Weights
+from engine.cli.weights import snapshot
 from engine.endpoint import Endpoint
-from engine.settings import Settings, child_environment, read_key, read_settings
+from engine.introspection.hub import parse_place
+from engine.settings import child_environment, read_key, read_settings
 from servers.embedded.fetch import fetched
 from servers.embedded.launcher import serve
 from servers.embedded.model import EmbeddedModel
@@ -119,19 +121,10 @@ async def _fetched(server: ServerPlan) -> EmbeddedModel:
 
 def with_weights(endpoint: Endpoint, repo: str) -> Endpoint:
     """Return `endpoint` with the directory of its weights: its own, or what was fetched for it."""
-    snapshot_dir = snapshot(read_settings(), repo)
+    place = parse_place(repo)
+    snapshot_dir = snapshot(read_settings(), place) if place else None
     folder = endpoint.checkpoint or (str(snapshot_dir) if snapshot_dir else None)
     return msgspec.structs.replace(endpoint, checkpoint=folder)
-
-
-def snapshot(settings: Settings, repo: str) -> Path | None:
-    """Return the directory of the newest snapshot of a hub repository, if it was fetched."""
-    folder = settings.hub_cache / f"models--{repo.replace('/', '--')}"
-    reference = folder / "refs" / "main"
-    if not reference.is_file():
-        return None
-    found = folder / "snapshots" / reference.read_text(encoding="utf-8").strip()
-    return found if (found / "config.json").exists() else None
 
 
 def _tell(step: Progress) -> None:

@@ -1,0 +1,44 @@
+"""The weights that `--checkpoint` or a server names: a directory, or a repository of the hub."""
+
+from pathlib import Path
+
+from engine.errors import NotReadyError
+from engine.introspection.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
+from engine.introspection.hub import Place, open_repository, parse_place
+from engine.settings import Settings, read_settings
+
+
+def open_weights(named: str) -> Checkpoint:
+    """Open the checkpoint in the directory or the repository that is `named`.
+
+    A repository that was fetched is read from its copy, another one by ranges through the hub.
+
+    Raises:
+        NotReadyError: there is no such place, or a file there is damaged.
+    """
+    place = None if Path(named).is_dir() else parse_place(named)
+    if place is None:
+        return open_checkpoint(named)
+    kept = _kept(snapshot(read_settings(), place))
+    return kept or read_checkpoint(open_repository(place))
+
+
+def snapshot(settings: Settings, place: Place) -> Path | None:
+    """Return the directory of a repository in the hub's cache, if it was fetched."""
+    folder = settings.hub_cache / f"models--{place.repo.replace('/', '--')}"
+    revision = place.revision or "main"
+    reference = folder / "refs" / revision
+    commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision
+    found = folder / "snapshots" / commit
+    return found if (found / "config.json").exists() else None
+
+
+def _kept(copy: Path | None) -> Checkpoint | None:
+    """Return the checkpoint of a copy that has all weights: a cache has what was once asked for."""
+    if copy is None:
+        return None
+    try:
+        found = open_checkpoint(copy)
+    except NotReadyError:  # shards are missing
+        return None
+    return None if found.why_no_values else found
