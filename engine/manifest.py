@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import RunError, UsageError
 from engine.journal import write_durably
@@ -31,6 +31,21 @@ class Arm(_Value):
     max_model_len: int | None
     others: tuple[str, ...] = ()
     requests_per_s: float | None
+    twin_of: str | None = None
+    """The arm whose model it is once more, asked at the same place: what these two differ by is
+    what the server scatters. None: it is no twin."""
+
+
+class Design(_Value):
+    """What was settled about the comparison before the first turn."""
+
+    primary: str = "error_rate"
+    """The measure that the verdict is about, see `engine.compare.catalogue`."""
+    until_mde: float | None = Field(default=None, gt=0)
+    """Smallest difference of it that is to be found: the number of replicates follows from how far
+    those of the first stage scatter. None: their number was given."""
+    max_replicates: int = 100
+    """Of both stages together."""
 
 
 class DocumentSet(_Value):
@@ -101,6 +116,8 @@ class Manifest(_Value):
     """Seconds since the epoch."""
     seed: int
     replicates: int
+    """Those of the first stage, where there are two, see `design`."""
+    design: Design = Design()
     concurrency: int
     """Investigations at once, per model."""
     serving: str

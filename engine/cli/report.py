@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
+from rich.table import Table as RichTable
 
 from engine.cli.console import emit, emit_json, emit_table, say
 from engine.report.files import summary, write_files
 from engine.report.run import Run, read_run
-from engine.report.table import markdown, terminal
+from engine.report.table import Table, markdown, sentences_of, tables_of
 
 
 def report(
@@ -31,10 +33,21 @@ def report(
 
 
 def show(found: Run, *, as_json: bool) -> None:
-    """Print the comparison: JSON, a table in a terminal, Markdown in a pipe."""
+    """Print the verdict and what it rests on: JSON, tables in a terminal, Markdown in a pipe."""
     if as_json:
         emit_json(summary(found))
     elif sys.stdout.isatty():
-        emit_table(terminal(found.arms()))
+        emit("\n".join(sentences_of(found.comparison)) + "\n")
+        for table in tables_of(found):
+            emit_table(_drawn(table))
     else:
-        emit(markdown(found.arms()))
+        emit(markdown(found))
+
+
+def _drawn(table: Table) -> RichTable:
+    drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, name in enumerate(table.head):
+        drawn.add_column(name, justify="right" if place else "left")
+    for row in table.rows:
+        drawn.add_row(*map(escape, row))
+    return drawn

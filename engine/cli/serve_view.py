@@ -39,8 +39,9 @@ def _busy(load: Load | None, before: Load | None) -> str:
     if load is None:
         return "does not answer"
     speed = f", {load.tokens_per_s(before):.0f} tokens/s" if before else ""
-    cache = "" if load.kv_share is None else f", KV cache {load.kv_share:.0%}"
-    return f"{load.n_running} running, {load.n_waiting} waiting{cache}{speed}"
+    return (
+        f"{load.n_running} running, {load.n_waiting} waiting, KV cache {load.kv_share:.0%}{speed}"
+    )
 
 
 def _port(url: str) -> int:

@@ -5,9 +5,19 @@ from collections.abc import Sequence
 
 import msgspec
 
+from engine.compare.turns import Repairs, TurnCounts, counts_of, repairs_of
 from engine.purity import Leak
-from engine.requirements import n_findings
-from engine.transcript import RequirementCheck, Transcript, Turn
+from engine.transcript import RequirementCheck, StopReason, Transcript
+
+LIMITS = frozenset(
+    {
+        StopReason.TURN_LIMIT,
+        StopReason.TOKEN_LIMIT,
+        StopReason.TIME_LIMIT,
+        StopReason.CONTEXT_FULL,
+    }
+)
+"""Ends that a limit made: how far the model would have gone is not known."""
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,9 +37,27 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     execution_errors: int
     """Executions that raised, timed out or lost their process."""
     execution_error_kinds: dict[str, int]
+    harness_errors: int
+    """Failed executions that the harness caused, see `engine.compare.causes`."""
+    repairs: Repairs
     introspection_calls: int
+    failed_calls: int
+    functions_used: int
+    """Introspection functions that answered at least once."""
+    functions_granted: int | None
+    """Those that there were to use; None: not known."""
+    help_blocks: int
+    """Executed blocks that call help() or dir()."""
     findings: int
     """Findings stored: recorded calls that succeeded, not words that claim one."""
+    findings_read: int
+    """Calls that read findings and succeeded."""
+    repeated_turns: int
+    """Turns that repeat what was done before them, or whose reply goes round in circles."""
+    silent_turns: int
+    """Turns in which nothing was executed."""
+    cut_turns: int
+    """Replies that ended at the limit of tokens."""
     requirements: tuple[RequirementCheck, ...]
     """What experiments required, beside what there was of it; none for most phases."""
     prompt_tokens: int
@@ -44,9 +72,16 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     """"exact" or "diverged", once for each time it was taken up again after an interruption."""
     leaks: tuple[Leak, ...]
     """What it could see and must not know: with any, it stays out of statistics."""
+    is_censored: bool
+    """A limit ended an experiment of it: turns, tokens, time or window."""
     is_infrastructure: bool
     """The end was not the model's doing: the investigation stays out of statistics."""
     detail: str
+
+    @property
+    def is_cut_off(self) -> bool:
+        """A limit ended it, not the model."""
+        return self.stop_reason in LIMITS
 
     @property
     def is_pure(self) -> bool:
@@ -54,12 +89,20 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
         return not self.leaks
 
 
-def measure(transcript: Transcript, leaks: Sequence[Leak] = ()) -> Measures:
-    """Return the counts of one investigation; `leaks`: what it could see and must not know."""
-    case, turns = transcript.investigation, transcript.turns
-    executions = [execution for turn in turns for execution in turn.executions]
-    kinds = Counter(execution.error.kind for execution in executions if execution.error)
-    reason = transcript.stop_reason
+def measure(
+    transcript: Transcript,
+    leaks: Sequence[Leak] = (),
+    functions_granted: int | None = None,
+    counts: Sequence[TurnCounts] | None = None,
+) -> Measures:
+    """Return the counts of one investigation.
+
+    `leaks`: what it could see and must not know; `functions_granted`: introspection functions that
+    it could use; `counts`: those of its turns, where they are at hand.
+    """
+    case, reason = transcript.investigation, transcript.stop_reason
+    turns = counts_of(transcript) if counts is None else counts
+    errors = [each.error for turn in transcript.turns for each in turn.executions if each.error]
     inherited = turns[: transcript.origin.n_turns] if transcript.origin else ()
     return Measures(
         investigation=case.id,
@@ -69,33 +112,44 @@ def measure(transcript: Transcript, leaks: Sequence[Leak] = ()) -> Measures:
         seed=case.seed,
         turns=len(turns),
         inherited_turns=len(inherited),
-        inherited_tokens=sum(_tokens(turn) for turn in inherited),
-        code_blocks_executed=len(executions),
-        execution_errors=kinds.total(),
-        execution_error_kinds=dict(sorted(kinds.items())),
-        introspection_calls=sum(len(execution.calls) for execution in executions),
-        findings=n_findings(executions),
+        inherited_tokens=sum(turn.prompt_tokens + turn.completion_tokens for turn in inherited),
+        code_blocks_executed=sum(turn.code_blocks for turn in turns),
+        execution_errors=len(errors),
+        execution_error_kinds=dict(sorted(Counter(error.kind for error in errors).items())),
+        harness_errors=sum(turn.harness_errors for turn in turns),
+        repairs=repairs_of(transcript.turns),
+        introspection_calls=sum(turn.calls for turn in turns),
+        failed_calls=sum(turn.failed_calls for turn in turns),
+        functions_used=len(_functions(turns)),
+        functions_granted=functions_granted,
+        help_blocks=sum(turn.help_blocks for turn in turns),
+        findings=sum(turn.findings_written for turn in turns),
+        findings_read=sum(turn.findings_read for turn in turns),
+        repeated_turns=sum(turn.is_repeat for turn in turns),
+        silent_turns=sum(turn.is_silent for turn in turns),
+        cut_turns=sum(turn.is_cut for turn in turns),
         requirements=transcript.requirements,
-        prompt_tokens=sum(turn.completion.usage.prompt_tokens for turn in turns),
-        completion_tokens=sum(turn.completion.usage.completion_tokens for turn in turns),
-        cached_tokens=sum(turn.completion.usage.cached_tokens for turn in turns),
-        model_s=round(sum(_waited_s(turn) for turn in turns), 6),
-        execution_s=round(sum(execution.duration_s for execution in executions), 6),
+        prompt_tokens=sum(turn.prompt_tokens for turn in turns),
+        completion_tokens=sum(turn.completion_tokens for turn in turns),
+        cached_tokens=sum(turn.cached_tokens for turn in turns),
+        model_s=round(sum(turn.model_s for turn in turns), 6),
+        execution_s=round(sum(turn.execution_s for turn in turns), 6),
         duration_s=round((transcript.ended or transcript.started) - transcript.started, 6),
         stop_reason=reason,
         revivals=transcript.revivals,
         leaks=tuple(leaks),
+        is_censored=any(end in LIMITS for end in (reason, *_ends(transcript))),
         is_infrastructure=reason is None or reason.is_infrastructure,
         detail=transcript.detail,
     )
 
 
-def _tokens(turn: Turn) -> int:
-    return turn.completion.usage.prompt_tokens + turn.completion.usage.completion_tokens
+def _functions(turns: Sequence[TurnCounts]) -> frozenset[str]:
+    return frozenset[str]().union(*(turn.functions for turn in turns))
 
 
-def _waited_s(turn: Turn) -> float:
-    return turn.completion.received - turn.completion.sent
+def _ends(transcript: Transcript) -> list[StopReason | None]:
+    return [end for _, end in transcript.experiments]
 
 
 class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):

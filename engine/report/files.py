@@ -26,11 +26,16 @@ def write_files(run: Run) -> None:
 
 def summary(run: Run) -> dict[str, Any]:
     """Return the counts of a run, per model and per investigation."""
+    comparison = run.comparison
     return {
         "format": run.manifest.format,
         "run": run.manifest.run,
         "started": run.manifest.started,
         "sandbox_tier": run.manifest.sandbox.tier,
+        "verdict": comparison.verdict,
+        "words": comparison.words,
+        "primary": comparison.primary,
+        "exclusions": comparison.exclusions,
         "models": {arm.model: arm for arm in run.arms()},
         "investigations": run.measures,
     }
@@ -43,6 +48,7 @@ def model_comparison(run: Run) -> dict[str, Any]:
         "run": run.manifest.run,
         "phases": [phase.key for phase in run.manifest.phases],
         "seed": run.manifest.seed,
+        "comparison": run.comparison,
         "models": {
             arm.model: {
                 **msgspec.to_builtins(arm),

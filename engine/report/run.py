@@ -1,18 +1,24 @@
 """A finished, running or killed run, read from its directory."""
 
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from engine.compare.cases import Case
+from engine.compare.comparing import compare
 from engine.compare.measures import ArmSummary, Measures, measure, summarise
+from engine.compare.result import Comparison
+from engine.compare.turns import TurnCounts, counts_of
 from engine.fold import transcripts
 from engine.journal import read_events
 from engine.manifest import Manifest, read_manifest
+from engine.report.design import n_functions, question_of
 from engine.report.purity import leaks_by_id, read_secrets
 from engine.transcript import Transcript
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a run directory holds."""
 
     directory: Path
@@ -20,6 +26,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     transcripts: tuple[Transcript, ...]
     measures: tuple[Measures, ...]
     """One for each transcript, in the same order."""
+    turns: tuple[tuple[TurnCounts, ...], ...]
+    """As `measures`, turn by turn."""
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """How the arms differ."""
+        return compare(self.cases(), question_of(self.manifest))
+
+    def cases(self) -> tuple[Case, ...]:
+        """Return every investigation with what was counted in it."""
+        return tuple(map(Case, self.transcripts, self.turns, self.measures))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -48,9 +65,15 @@ def read_run(directory: Path) -> Run:
     manifest = read_manifest(directory)
     found = transcripts(read_events(directory / "events.jsonl"))
     leaks = leaks_by_id(manifest, found, read_secrets(directory))
+    granted = n_functions(manifest)
+    turns = tuple(map(counts_of, found))
     return Run(
         directory=directory,
         manifest=manifest,
         transcripts=found,
-        measures=tuple(measure(item, leaks[item.investigation.id]) for item in found),
+        measures=tuple(
+            measure(item, leaks[item.investigation.id], granted.get(item.investigation.phase), each)
+            for item, each in zip(found, turns, strict=True)
+        ),
+        turns=turns,
     )

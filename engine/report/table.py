@@ -1,57 +1,124 @@
-"""The comparison as a table: Markdown for a pipe, rich for a terminal."""
+"""A run for a terminal or a pipe: the verdict in words, then what it rests on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-from rich.table import Table
 
 from engine.compare.measures import ArmSummary
+from engine.compare.result import Comparison, Pair, Result
+from engine.compare.words import figure, probability, signed, span
+from engine.report.run import Run
 
 Figure = Callable[[ArmSummary], str]
-_SHARING: dict[str, Figure] = {
-    "turns shared with another investigation": lambda arm: f"{arm.inherited_turns}",
-    "tokens saved by it": lambda arm: f"{arm.inherited_tokens:,}",
-}
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One measure and its value in each arm."""
+class Table(msgspec.Struct, frozen=True):
+    """Rows of text below a head; the first column says what they are."""
 
-    measure: str
-    values: tuple[str, ...]
-
-
-def rows(arms: Sequence[ArmSummary]) -> tuple[Row, ...]:
-    """Return the comparison of `arms`, measure by measure."""
-    shown = {**_figures(), **(_SHARING if any(arm.inherited_turns for arm in arms) else {})}
-    return tuple(Row(name, tuple(map(figure, arms))) for name, figure in shown.items())
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
-def markdown(arms: Sequence[ArmSummary]) -> str:
-    """Return the comparison as a Markdown table."""
-    head = ["", *(arm.model for arm in arms)]
-    lines = [head, ["---", *("---:" for _ in arms)]]
-    lines += [[row.measure, *row.values] for row in rows(arms)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+def sentences_of(comparison: Comparison) -> tuple[str, ...]:
+    """Return the verdict, followed by that on each phase where there are several.
+
+    Nothing, where there is one arm.
+    """
+    main, *phases = comparison.scopes
+    if not main.pairs:
+        return ()
+    each = (
+        f"Phase {scope.phase}: {pair.words}"
+        for scope in phases
+        for pair in scope.pairs
+        if not pair.is_noise
+    )
+    replies = (item.words for item in comparison.replies)
+    return (comparison.words, *each, *replies)
 
 
-def terminal(arms: Sequence[ArmSummary]) -> Table:
-    """Return the comparison as a table for a terminal."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for arm in arms:
-        table.add_column(arm.model, justify="right", style="bold")
-    for row in rows(arms):
-        table.add_row(row.measure, *row.values)
-    return table
+def tables_of(run: Run) -> tuple[Table, ...]:
+    """Return the differences, pair by pair, and what became of the investigations.
+
+    For one arm: its counts.
+    """
+    pairs = run.comparison.scopes[0].pairs
+    figures = _ends() if pairs else {**_ends(), **_totals()}
+    return (*(_differences(pair) for pair in pairs), _counts(run.arms(), figures))
 
 
-def _figures() -> dict[str, Figure]:
+def markdown(run: Run) -> str:
+    """Return the run as Markdown."""
+    tables = ["\n".join(_lines(table)) for table in tables_of(run)]
+    return "\n\n".join([*sentences_of(run.comparison), *tables])
+
+
+def _lines(table: Table) -> Iterator[str]:
+    marks = ("---", *("---:" for _ in table.head[1:]))
+    for cells in (table.head, marks, *table.rows):
+        yield "| " + " | ".join(cells) + " |"
+
+
+def _differences(pair: Pair) -> Table:
+    has_noise = any(result.noise for result in pair.results)
+    head = ("", pair.first, pair.second, "difference", "95 % interval", "verdict")
+    return Table(
+        (*head, "noise floor") if has_noise else head,
+        tuple(_row(result, has_noise=has_noise) for result in pair.results),
+    )
+
+
+def _row(result: Result, *, has_noise: bool) -> tuple[str, ...]:
+    is_share = result.is_share
+    effect = result.effect
+    cells = (
+        f"{result.label} (primary)" if result.is_primary else result.label,
+        figure(result.first.value, is_share=is_share),
+        figure(result.second.value, is_share=is_share),
+        signed(effect.difference, is_share=is_share) + (" points" if is_share else ""),
+        span(effect.interval, is_share=is_share) if effect.interval else "-",
+        _verdict(result),
+    )
+    return (*cells, _noise(result)) if has_noise else cells
+
+
+def _verdict(result: Result) -> str:
+    match result.verdict:
+        case "differ":
+            return f"differ, {probability(result.p_holm)}"
+        case "not enough runs" if result.n_more is not None:
+            return f"not enough runs: {result.n_more:,} more"
+        case "not compared":
+            return "shared machine"
+        case other:
+            return other
+
+
+def _noise(result: Result) -> str:
+    floors = [floor.floor for floor in result.noise if floor.floor is not None]
+    return signed(max(floors), is_share=result.is_share).lstrip("+") if floors else "-"
+
+
+def _counts(arms: Sequence[ArmSummary], figures: dict[str, Figure]) -> Table:
+    shared = _sharing() if any(arm.inherited_turns for arm in arms) else {}
+    return Table(
+        ("", *(arm.model for arm in arms)),
+        tuple((name, *map(of, arms)) for name, of in {**figures, **shared}.items()),
+    )
+
+
+def _ends() -> dict[str, Figure]:
     return {
         "investigations": lambda arm: f"{arm.investigations}",
         "left out (infrastructure)": lambda arm: f"{arm.excluded}",
         "left out (saw what their condition hides)": lambda arm: f"{arm.impure}",
         "resumed, of them not exactly": lambda arm: f"{arm.resumed}, {arm.diverged}",
+        "ended by": lambda arm: ", ".join(f"{n} {why}" for why, n in arm.stop_reasons.items()),
+    }
+
+
+def _totals() -> dict[str, Figure]:
+    return {
         "turns": lambda arm: _with_mean(arm, arm.turns),
         "code blocks executed": lambda arm: _with_mean(arm, arm.code_blocks_executed),
         "execution errors": _errors,
@@ -61,7 +128,13 @@ def _figures() -> dict[str, Figure]:
         "tokens written": lambda arm: f"{arm.completion_tokens:,}",
         "seconds waiting for the model": lambda arm: f"{arm.model_s:.1f}",
         "seconds executing code": lambda arm: f"{arm.execution_s:.1f}",
-        "ended by": lambda arm: ", ".join(f"{n} {why}" for why, n in arm.stop_reasons.items()),
+    }
+
+
+def _sharing() -> dict[str, Figure]:
+    return {
+        "turns shared with another investigation": lambda arm: f"{arm.inherited_turns}",
+        "tokens saved by it": lambda arm: f"{arm.inherited_tokens:,}",
     }
 
 

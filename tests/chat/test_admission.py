@@ -150,7 +150,7 @@ async def test_a_remote_limit_is_found_and_kept() -> None:
         ) as backend,
         asyncio.TaskGroup() as group,
     ):
-        gate = backend.replicas[0].gate
+        (gate, _), *_ = backend.loads
         gate.limit = FIRST
         for seed in range(400):
             group.create_task(backend.complete(make_request(seed=seed)))
@@ -165,7 +165,7 @@ async def test_the_queue_of_a_local_server_is_kept_short() -> None:
         open_backend(make_endpoint(server.url), key=None) as backend,
         asyncio.TaskGroup() as group,
     ):
-        gate = backend.replicas[0].gate
+        (gate, _), *_ = backend.loads
         for _ in range(40):
             group.create_task(ask_turns(backend.seat(), 4))
         await server.until_in_flight(40)

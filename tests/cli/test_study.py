@@ -13,8 +13,9 @@ async def test_the_bare_command_compares_two_endpoints(tmp_path: Path) -> None:
     async with endpoint() as server:
         done = await run(*two_arms(server), "--out", "out", cwd=tmp_path)
     assert done.code == 0, done.err
-    assert "| code blocks executed | 5 | 5 |" in done.out
-    assert "| execution errors | 1 (20% of blocks) | 1 (20% of blocks) |" in done.out
+    assert done.out.startswith("a and b, execution errors per code block: not enough runs: 5 more")
+    assert "| execution errors per code block (primary) | 20 % | 20 % | 0 points |" in done.out
+    assert "| code blocks executed | 5.00 | 5.00 | 0 |" in done.out
     assert "run directory: out" in done.err
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert made >= {"manifest.json", "events.jsonl", "summary.json", "model_comparison.json"}

@@ -1,0 +1,64 @@
+"""From an effect to a verdict: differ, tied, or how many runs are missing. Pure.
+
+differ: p, adjusted for all that is tested beside it, is below 0.05, from at least six units.
+tied: the whole 95 % interval lies within the margin (equivalence by interval inclusion, as in
+D. Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987, with its 90 % interval widened to the one that
+is shown). Otherwise there are not enough runs: below six units nothing is said, for a test by signs
+could not find anything there either; from six on, as many are missing as it takes to find a
+difference of the size of the margin with 80 % probability.
+"""
+
+import math
+from typing import NamedTuple
+
+from engine.compare.catalogue import OTHER_MARGIN, SHARE_MARGIN, Measure
+from engine.compare.estimate import LEVEL, n_for, reach
+from engine.compare.result import Effect, Word
+
+LEAST_UNITS = 6
+_MOST = 10_000
+
+
+class Verdict(NamedTuple):
+    """What can be said about a difference."""
+
+    word: Word
+    n_more: int | None = None
+    """Units that are missing, where that can be told."""
+
+
+def margin_of(measure: Measure, values: tuple[float | None, float | None]) -> float | None:
+    """Return up to where a difference counts as none; None: there are no values."""
+    if measure.is_share:
+        return SHARE_MARGIN
+    known = [abs(value) for value in values if value is not None]
+    return OTHER_MARGIN * sum(known) / len(known) if known else None
+
+
+def judge(
+    effect: Effect, *, n_units: int, df: int, p: float | None, margin: float | None
+) -> Verdict:
+    """Return the verdict on `effect`, seen in `n_units`; `p` is adjusted.
+
+    `df`: degrees of freedom of its error.
+    """
+    if n_units < LEAST_UNITS:
+        return Verdict("not enough runs", LEAST_UNITS - n_units)
+    if effect.difference is None:
+        return Verdict("not measured")
+    if effect.interval is None or margin is None or p is None:
+        return Verdict("not enough runs")
+    if p < 1 - LEVEL:
+        return Verdict("differ")
+    if -margin <= effect.interval.low and effect.interval.high <= margin:
+        return Verdict("tied")
+    return Verdict("not enough runs", _n_more(effect, n_units, df, margin))
+
+
+def _n_more(effect: Effect, n_units: int, df: int, margin: float) -> int:
+    if not effect.mde:
+        enough = math.ceil(math.log(1 - LEVEL) / math.log(1 - margin)) if 0 < margin < 1 else _MOST
+    else:
+        spread = effect.mde / reach(df) * math.sqrt(n_units)
+        enough = n_for(spread, margin, most=_MOST + n_units) if margin else _MOST + n_units
+    return max(1, enough - n_units)

@@ -1,0 +1,39 @@
+"""What a manifest says about how its arms are to be compared."""
+
+from urllib.parse import urlsplit
+
+from engine.compare.cases import Question
+from engine.introspection.functions import functions_in
+from engine.manifest import Manifest
+from engine.phase import HERITAGE, Phase
+
+
+def question_of(manifest: Manifest) -> Question:
+    """Return what was settled before the run."""
+    design = manifest.design
+    return Question(
+        arms=tuple(arm.model for arm in manifest.arms if arm.twin_of is None),
+        twins={arm.model: arm.twin_of for arm in manifest.arms if arm.twin_of is not None},
+        phases=tuple(phase.key for phase in manifest.phases),
+        primary=design.primary,
+        n_first=manifest.replicates if design.until_mde is not None else None,
+        is_shared=_is_shared(manifest),
+    )
+
+
+def n_functions(manifest: Manifest) -> dict[str, int]:
+    """Return by phase how many introspection functions an investigation of it could use."""
+    return {phase.key: len(_functions(phase, manifest)) for phase in manifest.phases}
+
+
+def _functions(phase: Phase, manifest: Manifest) -> list[str]:
+    granted = [name for name in phase.capabilities if name in manifest.capabilities]
+    if phase.heritage:
+        granted.append(HERITAGE)
+    return [f"{name}.{each}" for name in granted for each in functions_in(name)]
+
+
+def _is_shared(manifest: Manifest) -> bool:
+    """Tell whether two models answered on one machine."""
+    hosts = [urlsplit(arm.url).hostname for arm in manifest.arms if arm.twin_of is None]
+    return len(set(hosts)) < len(hosts)
