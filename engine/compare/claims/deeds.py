@@ -1,0 +1,112 @@
+"""Claims that are actions: something is said to be done. Was there such a call? Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from engine.compare.claims.assertions import Reading
+from engine.compare.claims.values import Source
+from engine.requirements import FINDING_CALL
+from engine.transcript import Execution
+
+_LATELY = r"(?: (?:also|now|just|already|successfully|then|have|carefully))*"
+_NOTES = "finding|observation|insight|conclusion|result|discover(?:y|ie)|theor(?:y|ie)|pattern|note"
+_STORED = re.compile(
+    rf"\bI(?:'ve)?{_LATELY} (?:recorded|stored|saved|logged)\b[^.!?\n]{{0,80}}"
+    rf"|\b(?:{_NOTES})s?\b(?: [\w']+){{0,5}}? (?:has|have|is|are|was|were)(?: now| been| already| all"
+    r"| successfully)* (?:recorded|stored|saved|logged)\b(?! in (?:a |the )?(?:variable|list|dict))"
+    r"|\b(?:this|that|these|they|it|everything|all of (?:this|that|it|them)) (?:is|are|has been|have"
+    r" been|was|were)(?: now| already| all)* (?:recorded|stored|saved)\b(?! (?:as|in (?:a|the) (?:v|l)))"
+    r"|(?:^|(?<=[.!\n])\s)[ \t*-]{0,4}(?:successfully )?(?:recorded|stored|saved)\b[^.!?\n]{0,80}"
+    r"|\bmemory (?:now )?has (?:them|it|this|these)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_RAN = re.compile(
+    rf"\bI(?:'ve)?{_LATELY} (?:ran|run|executed|called|invoked|queried|measured|computed|calculated"
+    r"|tested|examined|inspected|analy[sz]ed|compared)\b[^.!?\n]{0,80}",
+    re.IGNORECASE,
+)
+_READ = re.compile(
+    rf"\bI(?:'ve)?{_LATELY} read\b(?: [\w']+){{0,4}}? (?P<what>documents?|heritage|notes?|findings?"
+    r"|observations?)\b",
+    re.IGNORECASE,
+)
+_FUNCTION = re.compile(r"`?(?:[a-z_]+\.)*(?P<name>[a-z]+(?:_[a-z0-9]+)+)\b(?:\(|`)?")
+_FINDERS = ("memory.query_", "memory.get_memory_summary", "memory.list_categories")
+_READERS = ("heritage.read_document", "heritage.query_documents")
+_STORERS = (
+    FINDING_CALL,
+    "heritage.save_reflection",
+    "heritage.record_discovery",
+    "heritage.create_message_to_claude",
+)
+
+
+class DeedClaim(NamedTuple):
+    """Something that is said to be done."""
+
+    start: int
+    end: int
+    kind: str
+    """"stored", "ran", "read documents" or "read findings"."""
+    function: str | None = None
+    """Name of the function that is said to be run."""
+
+
+class Deeds:
+    """What an investigation has done so far; grows by whole turns."""
+
+    def __init__(self) -> None:
+        """Start with nothing done."""
+        self._last: dict[str, Source] = {}
+        self._code: list[str] = []
+
+    def take(self, turn: int, executions: Sequence[Execution]) -> None:
+        """Add what was executed in a turn."""
+        for place, execution in enumerate(executions):
+            self._last["ran"] = Source(turn=turn, execution=place, shown="executed")
+            self._code.append(execution.code)
+            for number, call in enumerate(execution.calls):
+                source = Source(turn=turn, execution=place, call=number, shown=call.method)
+                self._last[call.method.rpartition(".")[2]] = source
+                if kind := _kind_of(call.method) if not call.error else None:
+                    self._last[kind] = source
+
+    def proof_of(self, claim: DeedClaim) -> Source | None:
+        """Return the last thing done that makes the claim true."""
+        if claim.function:
+            is_in_code = any(claim.function in code for code in reversed(self._code))
+            return self._last.get(claim.function) or (
+                self._last.get("ran") if is_in_code else None
+            )
+        return self._last.get(claim.kind)
+
+
+def _kind_of(method: str) -> str | None:
+    if method in _STORERS:
+        return "stored"
+    if method in _READERS:
+        return "read documents"
+    return "read findings" if method.startswith(_FINDERS) else None
+
+
+def deed_claims(reading: Reading) -> Iterator[DeedClaim]:
+    """Yield what a text says was done; intentions are none."""
+    for found in _STORED.finditer(reading.text):
+        if _asserted(reading, found):
+            yield DeedClaim(found.start(), found.end(), "stored")
+    for found in _RAN.finditer(reading.text):
+        if _asserted(reading, found):
+            function = _FUNCTION.search(found[0])
+            name = function["name"] if function else None
+            yield DeedClaim(found.start(), found.end(), "ran", name)
+    for found in _READ.finditer(reading.text):
+        if _asserted(reading, found):
+            is_own = found["what"].lower().startswith(("note", "finding", "observation"))
+            yield DeedClaim(
+                found.start(), found.end(), "read findings" if is_own else "read documents"
+            )
+
+
+def _asserted(reading: Reading, found: re.Match[str]) -> bool:
+    return reading.asserts(found.start(), reading.prose.sentence(found.start()))
