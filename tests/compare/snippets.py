@@ -43,6 +43,11 @@ def execution_of(fields: dict[str, Any]) -> Execution:
     return Execution(code=fields["code"], output=fields["output"], error=error, calls=calls)
 
 
+def evidence(name: str) -> Execution:
+    """Return the execution that is called so in the file."""
+    return execution_of(_FILE["evidence"][name])
+
+
 def turn_of(index: int, text: str, executions: tuple[Execution, ...] = ()) -> Turn:
     """Return a turn of `text` and what it caused."""
     completion = Completion(text=text, finish_reason="stop", usage=Usage(), sent=0.0, received=1.0)
@@ -63,9 +68,9 @@ def transcript_of(turns: tuple[Turn, ...]) -> Transcript:
 
 
 def _snippet(fields: dict[str, Any]) -> Snippet:
-    before = [execution_of(_FILE["evidence"][name]) for name in fields["before"]]
+    before = [evidence(name) for name in fields["before"]]
     turns = [turn_of(index, "", (each,)) for index, each in enumerate(before)]
-    runs = tuple(execution_of(_FILE["evidence"][name]) for name in fields.get("runs", ()))
+    runs = tuple(evidence(name) for name in fields.get("runs", ()))
     turns.append(turn_of(len(turns), fields["reply"], runs))
     part = fields.get("part", "reply")
     finding = runs[0].calls[0].arguments["description"] if part == "finding" else ""
@@ -101,14 +106,14 @@ class Score(NamedTuple):
         return self.n_right / self.n_labelled if self.n_labelled else 1.0
 
 
-def score(snippets: tuple[Snippet, ...], kind: str | None = None) -> Score:
-    """Compare the ledger with the labels of `snippets`; `kind`: only of these claims."""
+def score(snippets: tuple[Snippet, ...], kind: str = "all") -> Score:
+    """Compare the ledger with the labels of `snippets`; `kind`: only these claims."""
     n_right = n_found = n_labelled = 0
     wrong: list[str] = []
     for snippet in snippets:
         found = Counter(_key(claim, snippet) for claim in _claims(snippet))
         labelled = Counter(snippet.labels)
-        if kind:
+        if kind != "all":
             found = Counter({key: n for key, n in found.items() if key[1] == kind})
             labelled = Counter({key: n for key, n in labelled.items() if key[1] == kind})
         right = found & labelled

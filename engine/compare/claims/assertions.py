@@ -8,10 +8,11 @@ import msgspec
 
 from engine.compare.claims.lexicon import Mention, mentions
 from engine.compare.claims.prose import Prose
+from engine.compare.claims.subjects import Places
 
 _INTENDED = (
-    r"(?:I|we)(?:'ll|'d| will| shall| am going to| are going to| want to| plan to| need to| intend to"
-    r"| would| can| could| should| must| may| might| try to)"
+    r"(?:I|we)(?:'ll|'d| will| shall| am going to| are going to| want to| plan to| need to"
+    r"| intend to| would| can| could| should| must| may| might| try to)"
     r"|let me|let's|let us|going to|in order to|to (?:see|find out|check|verify|confirm|test)\b"
     r"|(?:I|we) (?:now |then |next |first |also )?(?:look|measure|compare|check|ask|list|read|store"
     r"|take|use|start|begin|go on|examine|inspect|try)\b|I'm going to"
@@ -23,7 +24,8 @@ _SUPPOSED = (
     r"suppose|assum(?:e|ing|ption)|expect|hypothes|perhaps|maybe|probably|possibly|presumably|likely"
     r"|guess|might|could be|would|should|if|whether|unless|typical(?:ly)?|usually|in general"
     r"|generally|for example|for instance|e\.g|such as|imagine|hypothetical|believe|unknown|unclear"
-    r"|(?:do|does|did|is|are|was|were|has|have|had)(?: not|n't)|never|cannot|can't|instead of|unlike"
+    r"|(?:do|does|did|is|are|was|were|has|have|had)(?: not|n't)|never|cannot|can't"
+    r"|instead of|unlike"
 )
 _MARK = re.compile(rf"\b(?:(?:{_INTENDED}){_REPORTED}|(?:{_SUPPOSED}))\b", re.IGNORECASE)
 _ANNOUNCED = re.compile(r"[\s*#>-]{0,8}(?:Next|Now)\b(?!,? (?:I|we) (?:know|have|see|found))")
@@ -38,6 +40,11 @@ class Reading(msgspec.Struct, frozen=True, dict=True):
     def text(self) -> str:
         """The text, what is no prose blanked out."""
         return self.prose.text
+
+    @cached_property
+    def places(self) -> Places:
+        """Where it names layers, heads and parts."""
+        return Places(self.text)
 
     @cached_property
     def mentions(self) -> list[Mention]:

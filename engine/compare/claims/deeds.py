@@ -13,10 +13,12 @@ _LATELY = r"(?: (?:also|now|just|already|successfully|then|have|carefully))*"
 _NOTES = "finding|observation|insight|conclusion|result|discover(?:y|ie)|theor(?:y|ie)|pattern|note"
 _STORED = re.compile(
     rf"\bI(?:'ve)?{_LATELY} (?:recorded|stored|saved|logged)\b[^.!?\n]{{0,80}}"
-    rf"|\b(?:{_NOTES})s?\b(?: [\w']+){{0,5}}? (?:has|have|is|are|was|were)(?: now| been| already| all"
-    r"| successfully)* (?:recorded|stored|saved|logged)\b(?! in (?:a |the )?(?:variable|list|dict))"
-    r"|\b(?:this|that|these|they|it|everything|all of (?:this|that|it|them)) (?:is|are|has been|have"
-    r" been|was|were)(?: now| already| all)* (?:recorded|stored|saved)\b(?! (?:as|in (?:a|the) (?:v|l)))"
+    rf"|\b(?:{_NOTES})s?\b(?: [\w']+){{0,5}}? (?:has|have|is|are|was|were)(?: now| been| already"
+    r"| all| successfully)* (?:recorded|stored|saved|logged)\b"
+    r"(?! in (?:a |the )?(?:variable|list|dict))"
+    r"|\b(?:this|that|these|they|it|everything|all of (?:this|that|it|them)) (?:is|are|has been"
+    r"|have been|was|were)(?: now| already| all)* (?:recorded|stored|saved)\b"
+    r"(?! (?:as|in (?:a|the) (?:v|l)))"
     r"|(?:^|(?<=[.!\n])\s)[ \t*-]{0,4}(?:successfully )?(?:recorded|stored|saved)\b[^.!?\n]{0,80}"
     r"|\bmemory (?:now )?has (?:them|it|this|these)\b",
     re.IGNORECASE | re.MULTILINE,
@@ -76,9 +78,7 @@ class Deeds:
         """Return the last thing done that makes the claim true."""
         if claim.function:
             is_in_code = any(claim.function in code for code in reversed(self._code))
-            return self._last.get(claim.function) or (
-                self._last.get("ran") if is_in_code else None
-            )
+            return self._last.get(claim.function) or (self._last.get("ran") if is_in_code else None)
         return self._last.get(claim.kind)
 
 

@@ -1,8 +1,9 @@
-"""Figures that follow from two or more recorded ones: only by the relation that the text names. Pure."""
+"""Figures that follow from recorded ones, only by the relation that the text names. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Flag, auto
+from functools import lru_cache
 from itertools import islice, permutations
 
 from engine.compare.claims.evidence import Evidence
@@ -31,7 +32,8 @@ _BEFORE = {
     Relation.PRODUCT: r"\d ?[x\u00d7*] ?\d|product|multipl",
 }
 _BEHIND = {
-    Relation.RATIO: r"\s?(?:times\b|x\b|\u00d7|-?fold\b)|[^.]{0,40}\b(?:per|shar(?:e|es|ing)|group)\b",
+    Relation.RATIO: r"\s?(?:times\b|x\b|\u00d7|-?fold\b)"
+    r"|[^.]{0,40}\b(?:per|shar(?:e|es|ing)|group)\b",
     Relation.SUM: r"[^.]{0,30}\b(?:together|in total|combined|in all|altogether)\b",
     Relation.DIFFERENCE: r"\s(?:\w+ ){0,2}(?:more|less|fewer|higher|lower|larger|smaller)\b",
     Relation.MEAN: r"[^.]{0,30}\bon average\b",
@@ -51,13 +53,23 @@ def relation_around(text: str, number: Numeral, sentence: tuple[int, int]) -> Re
     before = text[max(start, number.start - _SPAN) : number.start]
     behind = text[number.end : min(end, number.end + _SPAN)]
     found = Relation.SHARE if number.unit == "%" else Relation.NONE
-    for relation, words in _BEFORE.items():
-        if re.search(words, before, re.IGNORECASE):
+    for relation, words in _before().items():
+        if words.search(before):
             found |= relation
-    for relation, words in _BEHIND.items():
-        if re.match(words, behind, re.IGNORECASE):
+    for relation, words in _behind().items():
+        if words.match(behind):
             found |= relation
     return found
+
+
+@lru_cache(maxsize=1)
+def _before() -> dict[Relation, re.Pattern[str]]:
+    return {each: re.compile(words, re.IGNORECASE) for each, words in _BEFORE.items()}
+
+
+@lru_cache(maxsize=1)
+def _behind() -> dict[Relation, re.Pattern[str]]:
+    return {each: re.compile(words, re.IGNORECASE) for each, words in _BEHIND.items()}
 
 
 def derived_from(

@@ -64,7 +64,9 @@ class Evidence:
         found = self._names.get(name) or self._names.get(numbered)
         if found or name.startswith(_FULL):
             return found
-        ends = (source for known, source in self._names.items() if f".{known}.".find(f".{name}.") >= 0)
+        ends = (
+            source for known, source in self._names.items() if f".{known}.".find(f".{name}.") >= 0
+        )
         return next(ends, None)
 
     def of(self, quantity: str) -> Iterator[Fact]:
@@ -79,7 +81,9 @@ class Evidence:
         if number.binary is not None:
             readings.append(number.binary)
         for value in readings:
-            width = abs(number.half_unit * 2 * slack * (value / number.value if number.value else 1))
+            width = abs(
+                number.half_unit * 2 * slack * (value / number.value if number.value else 1)
+            )
             low = bisect_left(self._sorted, value - width, key=lambda fact: fact.value)
             high = bisect_right(self._sorted, value + width, key=lambda fact: fact.value)
             for fact in self._sorted[low : min(high, low + _MOST_COMPARED)]:
@@ -90,7 +94,11 @@ class Evidence:
     def lately(self, number: Numeral) -> Fact | None:
         """Return a fact of this value among the last ones, where few can agree by chance."""
         return next(
-            (fact for fact in islice(reversed(self._all), _MOST_LATE) if number.agrees_with(fact.value)),
+            (
+                fact
+                for fact in islice(reversed(self._all), _MOST_LATE)
+                if number.agrees_with(fact.value)
+            ),
             None,
         )
 
@@ -112,15 +120,13 @@ def _names_of(call: Call) -> Iterator[str]:
     """Yield the names in a call and its answer; those inside a layer with the layer before them."""
     yield from (named.name for named in names_in(_strings(call.arguments)))
     yield from (named.name for named in names_in(_strings(call.answer)))
-    answers = cast("list[object]", call.answer) if isinstance(call.answer, list) else [call.answer]
-    for answer in answers:
-        match answer:
-            case {"name": str(layer), "parameters": dict(inside)}:
-                yield from (f"{layer}.{name}" for name in cast("dict[str, object]", inside))
-            case {"name": str(), "children": list(children)}:
-                yield from map(str, cast("list[object]", children))
-            case _:
-                continue
+    answer = call.answer
+    for each in cast("list[object]", answer) if isinstance(answer, list) else [answer]:
+        fields = cast("dict[str, object]", each) if isinstance(each, dict) else {}
+        inside = fields.get("parameters")
+        if isinstance(inside, dict):
+            names = cast("dict[str, object]", inside)
+            yield from (f"{fields.get('name')}.{name}" for name in names)
 
 
 def _strings(value: object, depth: int = 0) -> str:

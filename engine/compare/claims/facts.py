@@ -25,6 +25,7 @@ _SHORT_LINE = 100
 """Characters of a line that says itself what its figures belong to; a printed dict is longer."""
 _DEEPEST = 12
 _BY_HEAD = "by_head"
+_SHARED = "weights.get_shared_weights"
 _GAP = re.compile(r"[\s'\"`*\]):=|,>~≈(-]{0,12}(?:(?:is|of|are|was|has)\s{1,3})?[(\[]?")
 _OWN_WORDS = ("memory.", "heritage.")
 """Calls that answer with texts, of the model itself or of others: nothing is measured by them."""
@@ -59,6 +60,10 @@ def shown_by(execution: Execution, turn: int, place: int) -> Shown:
             source = Source(turn=turn, execution=place, call=number, shown="")
             reading = _Answer(source, facts, words, _asked(call))
             reading.take(call.answer, call.method.partition(".")[2], subject_of(call))
+            if call.method == _SHARED:
+                source = msgspec.structs.replace(source, shown=f"shared: {call.answer}"[:200])
+                is_tied = str(bool(call.answer)).lower()
+                words.append(Word(quantity="tied_embeddings", word=is_tied, source=source))
     facts += _printed(execution, turn, place)
     return facts, words
 
@@ -93,8 +98,9 @@ class _Answer:
             case dict():
                 self._take_dict(cast("dict[str, object]", value), subject, depth)
             case list() | tuple():
-                for place, each in enumerate(cast("list[object]", value)):
-                    self.take(each, key, self._of_item(key, place, len(value), subject), depth + 1)
+                items = cast("list[object]", value)
+                for place, each in enumerate(items):
+                    self.take(each, key, self._of_item(key, place, len(items), subject), depth + 1)
             case _:
                 return
 
@@ -182,7 +188,7 @@ def _subject_of_line(line: str) -> Subject | None:
     layers = layers_in(line[:400])
     is_short = not names and len(line) <= _SHORT_LINE
     parts = parts_in(line) if is_short else frozenset[str]()
-    subject = Subject(layer=layers[0][0] if len(layers) == 1 else None, parts=parts)
+    subject = Subject(layer=layers[0] if len(layers) == 1 else None, parts=parts)
     return subject if subject.is_said else None
 
 

@@ -7,7 +7,7 @@ from engine.compare.claims.deeds import Deeds, deed_claims
 from engine.compare.claims.evidence import Evidence
 from engine.compare.claims.naming import name_claims, name_verdict
 from engine.compare.claims.numbers import Judge, NumberClaim, Verdict, number_claims
-from engine.compare.claims.prose import Prose, prose_of
+from engine.compare.claims.prose import MOST_CHARS, Prose, prose_of
 from engine.compare.claims.subjects import names_in
 from engine.compare.claims.truth import Truth
 from engine.compare.claims.values import Claim, Ledger, Place
@@ -19,7 +19,7 @@ def ledger_of(transcript: Transcript, truth: Truth | None = None) -> Ledger:
     """Return all claims in the replies and findings of an investigation.
 
     A text is compared with what earlier turns showed: the model wrote it, code and all, before its
-    own code ran. A number in a finding that stands in no code was computed, and is grounded by that.
+    own code ran. A number in a finding that stands in no code was computed: that grounds it.
     `truth`: of the checkpoint, where that is known.
     """
     return Ledger(claims=tuple(_Course(transcript, truth).claims()))
@@ -50,7 +50,9 @@ class _Course:
         for number, turn in enumerate(self._turns):
             text = self._replies[number] if self._replies else turn.completion.text
             self._deeds.take(turn.index, turn.executions)
-            yield from self._of_text(Reading(prose_of(text)), Place(turn=turn.index, start=0, end=0))
+            yield from self._of_text(
+                Reading(prose_of(text)), Place(turn=turn.index, start=0, end=0)
+            )
             yield from self._of_findings(turn)
             self._evidence.take(turn.index, turn.executions)
 
@@ -59,7 +61,7 @@ class _Course:
             self._code += execution.code + "\n"
             for place, text in _findings(execution):
                 at = Place(turn=turn.index, execution=number, call=place, start=0, end=0)
-                yield from self._of_text(Reading(Prose(text)), at)
+                yield from self._of_text(Reading(Prose(text[:MOST_CHARS])), at)
 
     def _of_text(self, reading: Reading, at: Place) -> Iterator[Claim]:
         found = [*self._numbers(reading, at), *self._names(reading, at)]
@@ -124,6 +126,4 @@ def _findings(execution: Execution) -> Iterator[tuple[int, str]]:
 
 
 def _at(place: Place, start: int, end: int) -> Place:
-    return Place(
-        turn=place.turn, execution=place.execution, call=place.call, start=start, end=end
-    )
+    return Place(turn=place.turn, execution=place.execution, call=place.call, start=start, end=end)

@@ -28,14 +28,16 @@ _NAMED: Mapping[str, str] = {
     r"|(?:(?:attention|query) )?heads(?=\W{0,6}[:=|(])",
     "n_layers": r"n(?:um)?_(?:hidden_)?layers|(?:number|count) of (?:\w+ )?layers|layer count"
     r"|layers(?=\W{0,6}[:=|])",
-    "head_dim": r"head[_ ]dim(?:ension)?|head size|heads? of (?:size|dimension)",
+    "head_dim": r"head[_ ]dim(?:ension)?|head size"
+    r"|heads? (?:of|has|have|with)(?: a)? (?:size|dimension)",
     "hidden_size": r"hidden[_ ](?:size|dim(?:ension)?(?:ality)?)|d_model|model dimension"
     r"|embedding (?:size|dimension)",
     "intermediate_size": r"intermediate[_ ](?:size|dimension)|feed-?forward (?:size|dimension)"
     r"|(?:mlp|ffn) (?:size|dimension|width)",
     "vocab_size": r"vocab(?:ulary)?[_ ]size|size of (?:my|the) vocabulary|vocabulary",
-    "max_position_embeddings": r"max(?:imum)?[_ ]position[_ ]embeddings?|context (?:window|length|size)"
-    r"|maximum (?:sequence|context) length|(?:sequence|context) length",
+    "max_position_embeddings": r"max(?:imum)?[_ ]position[_ ]embeddings?"
+    r"|context (?:window|length|size)|maximum (?:sequence|context) length"
+    r"|(?:sequence|context) length",
     "n_parameters": r"n(?:um)?_param(?:eter)?s|(?:number|total|count) of (?:\w+ )?"
     r"(?:parameters|weights)|parameter count|total parameters|parameters(?=\W{0,6}[:=|])",
     "n_values": r"n_values",

@@ -1,4 +1,4 @@
-"""Claims that are names: of layers and parameters, of number formats, activations, families. Pure."""
+"""Claims that are names: of layers, parameters, number formats, activations, families. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,10 @@ from engine.compare.claims.facts import Word
 from engine.compare.claims.subjects import names_in
 from engine.compare.claims.values import Source, Status
 
-_LIKENED = re.compile(r"\b(?:like|such as|similar to|e\.g\.|as in|than)\s(?:[\w.-]+(?:,| and| or) ){0,3}$", re.I)
+_LIKENED = re.compile(
+    r"\b(?:like|such as|similar to|e\.g\.|as in|than)\s(?:[\w.-]+(?:,| and| or) ){0,3}$",
+    re.IGNORECASE,
+)
 
 
 class _Kind(NamedTuple):
@@ -112,5 +115,6 @@ def name_verdict(claim: NameClaim, evidence: Evidence) -> tuple[Status, Source |
 def _is(word: Word, claimed: str) -> bool:
     shown = plain(word.word)
     is_family = word.quantity == "model_type" and shown.startswith(claimed)
-    is_variant = word.quantity == "activation" and shown.split("_")[0] == claimed.split("_")[0]
+    stem = claimed.partition("_")[0]
+    is_variant = word.quantity == "activation" and shown.partition("_")[0] == stem
     return shown == claimed or is_family or is_variant

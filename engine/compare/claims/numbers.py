@@ -12,7 +12,7 @@ from engine.compare.claims.evidence import Evidence
 from engine.compare.claims.facts import Fact, mention_before
 from engine.compare.claims.lexicon import COUNTS, WHOLE_MODEL, counted_after
 from engine.compare.claims.numerals import Numeral, numerals
-from engine.compare.claims.subjects import Subject, layers_in, names_in, parts_in, subject_of_name
+from engine.compare.claims.subjects import Subject, subject_of_name
 from engine.compare.claims.values import Source, Status
 
 _PLACE_WORDS = (
@@ -21,7 +21,8 @@ _PLACE_WORDS = (
     "|case|option|iteration|round"
 )
 _PLACE = re.compile(
-    rf"\b(?:{_PLACE_WORDS})s?[ #_*:-]{{0,2}}(?:\d{{1,6}}[ ,]{{0,3}}(?:(?:and|to|or|through|&|–|-)[ ]?)?){{0,8}}$",  # noqa: RUF001
+    rf"\b(?:{_PLACE_WORDS})s?[ #_*:-]{{0,2}}"
+    r"(?:\d{1,6}[ ,]{0,3}(?:(?:and|to|or|through|&|\u2013|-)[ ]?)?){0,8}$",
     re.IGNORECASE,
 )
 _SECTION = re.compile(r"\b(?:section|version|figure|table|chapter|appendix|v)\.? ?$", re.IGNORECASE)
@@ -30,13 +31,14 @@ _ITEM_END = re.compile(r"(?:[.)]|\*\*[.)]?|:)(?:\s|\*)")
 _PROGRESS = re.compile(
     r"\s?(?:(?:of|out of|/) ?\d{1,4} )?(?:more |further |other |remaining |code )?(?:turns?|steps?"
     r"|experiments?|stages?|phases?|code blocks?|lines?|minutes?|attempts?|replies|reply|words?"
-    r"|characters?|findings?|observations?|times? (?:in|more|already)|main|things?|ways?|reasons?|kinds?|questions?)\b",
+    r"|characters?|findings?|observations?|times? (?:in|more|already)|main|things?"
+    r"|ways?|reasons?|kinds?|questions?)\b",
     re.IGNORECASE,
 )
 _PARTIAL = re.compile(
-    r"\b(?:first|last|these|those|other|next|remaining|top|bottom|both|another|of the|each of|selected"
-    r"|compared?|look(?:ed|ing)? at|examined?|measured|checked|sampled|picked|inspected|printed|listed"
-    r"|queried|between|across|every)(?: the| my| all)? $",
+    r"\b(?:first|last|these|those|other|next|remaining|top|bottom|both|another|of the|each of"
+    r"|selected|compared?|look(?:ed|ing)? at|examined?|measured|checked|sampled|picked|inspected"
+    r"|printed|listed|queried|between|across|every|for|on|at)(?: the| my| all)? $",
     re.IGNORECASE,
 )
 _HEDGE = re.compile(
@@ -44,8 +46,7 @@ _HEDGE = re.compile(
     r"|some|ca\.|~|≈|≃)\s?(?:a |the )?$",
     re.IGNORECASE,
 )
-_BEHIND_LAYER = re.compile(r"\s(?:\w+ )?(?:in|for|at|of) (?:the )?(?=layer|block)", re.IGNORECASE)
-_HEAD = re.compile(r"\bhead[ _#]?(\d{1,4})\b", re.IGNORECASE)
+_BEHIND_LAYER = re.compile(r"\s(?:\w+ )?(?:in|for|at|of) (?:the )?(?=layer |block )", re.IGNORECASE)
 _YEARS = range(1950, 2041)
 _MOST_DERIVED = 200
 """Numbers of one text for which a derivation is looked for."""
@@ -122,7 +123,7 @@ def _claim(
         taken.add(mention.start)
     if not _is_telling_enough(number, quantity):
         return None
-    subject, is_narrow = _subject(text, number, sentence)
+    subject, is_narrow = _subject(reading, number, sentence)
     hedged = _HEDGE.search(text, max(sentence[0], number.start - 24), number.start)
     return NumberClaim(
         number=_loosened(number) if hedged else number,
@@ -177,30 +178,35 @@ def _is_telling_enough(number: Numeral, quantity: str | None) -> bool:
     return bool(quantity or number.unit or number.is_telling or not number.is_integer)
 
 
-def _subject(text: str, number: Numeral, sentence: tuple[int, int]) -> tuple[Subject, bool]:
-    start, end = sentence
-    behind = text[number.end : min(end, number.end + 40)]
-    found = _BEHIND_LAYER.match(behind)
-    if found and (layers := layers_in(behind[found.end() : found.end() + 14])):
-        return Subject(layer=layers[0][0]), True
-    before = text[start : number.start]
-    heads = _HEAD.findall(before)
-    if heads:
-        return Subject(head=int(heads[-1])), True
-    names = list(names_in(before))
-    if names:
-        return subject_of_name(names[-1].name), True
-    clause = before[max(before.rfind(", "), before.rfind(" and ")) + 1 :]
-    parts = parts_in(clause) or parts_in(before)
-    layers = layers_in(clause) or layers_in(before)
-    is_one = len(layers_in(before)) == 1
-    return Subject(layer=layers[-1][0] if layers and is_one else None, parts=parts), False
+def _subject(reading: Reading, number: Numeral, sentence: tuple[int, int]) -> tuple[Subject, bool]:
+    """Return what a number belongs to, and whether that is said right beside it."""
+    text, places = reading.text, reading.places
+    start, place = sentence[0], number.start
+    found = _BEHIND_LAYER.match(text, number.end, min(sentence[1], number.end + _BESIDE))
+    if found and (layers := places.layers(found.end(), found.end() + 2)):
+        return Subject(layer=layers[0]), True
+    head = places.head(start, place)
+    if head is not None:
+        return Subject(head=head), True
+    name = places.name(start, place)
+    if name:
+        return subject_of_name(name), True
+    clause = max(text.rfind(", ", start, place), text.rfind(" and ", start, place), start)
+    parts = places.parts(clause, place) or places.parts(start, place)
+    layers = places.layers(start, place)
+    return Subject(layer=layers[0] if len(layers) == 1 else None, parts=parts), False
+
+
+_BESIDE = 48
+
+
+_DIGITS = re.compile(r"\d+(?![\d.])")
 
 
 def _loosened(number: Numeral) -> Numeral:
     """Return the number as "about" leaves it: the zeros at its end are not meant."""
-    digits = number.text.replace(",", "").rstrip("%")
-    zeros = len(digits) - len(digits.rstrip("0")) if digits.isdecimal() else 0
+    digits = _DIGITS.match(number.text.replace(",", ""))
+    zeros = len(digits[0]) - len(digits[0].rstrip("0")) if digits else 0
     return msgspec.structs.replace(number, half_unit=number.half_unit * 10**zeros)
 
 
@@ -244,9 +250,7 @@ class Judge:
         if not claim.relation or self._n_derived >= _MOST_DERIVED:
             return None
         self._n_derived += 1
-        fact = derived_from(
-            claim.number, claim.relation, self._evidence, self._beside, claim.slack
-        )
+        fact = derived_from(claim.number, claim.relation, self._evidence, self._beside, claim.slack)
         if fact is None:
             return None
         self._beside.append(msgspec.structs.replace(fact, value=claim.number.value))
@@ -268,7 +272,7 @@ class Judge:
         return Verdict("unmeasured", "", None)
 
     def _elsewhere(self, claim: NumberClaim, facts: list[Fact]) -> Fact | None:
-        """Return a fact of this value under another name or of another thing, if that is telling."""
+        """Return a fact of this value under another name, if that hardly happens by chance."""
         if not claim.number.is_telling:
             return None if claim.number.is_integer else self._evidence.lately(claim.number)
         same = (self._evidence.of(claim.quantity) if claim.quantity else ()) or ()

@@ -6,7 +6,7 @@ from itertools import islice
 
 import msgspec
 
-MOST = 10_000
+MOST = 2000
 """Numbers of one text that are looked at: no reply of a real model has as many."""
 
 _SCALES = {
@@ -32,11 +32,12 @@ _NUMBER = re.compile(
     r"(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d{1,25})(?P<part>\.\d{1,25})?"
     rf"(?P<power>[eE][-+]?\d{{1,3}})?(?P<unit>{_UNIT})?(?=[x\u00d7]\d|[^\w]|$)(?!\.\d)"
 )
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _ONES = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-    " sixteen seventeen eighteen nineteen"
-).split()
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen"),
+    *("sixteen", "seventeen", "eighteen", "nineteen"),
+)
 _WORD = re.compile(
     rf"(?<![\w-])(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<ones>{'|'.join(_ONES[:9])}))?"
     rf"|(?P<small>{'|'.join(_ONES[1:])}))(?![\w-])",
@@ -101,7 +102,7 @@ _TELLING_DIGITS = 3
 
 
 def numerals(text: str) -> Iterator[Numeral]:
-    """Yield the numbers of `text` in their order, the first 10,000; parts of names are none."""
+    """Yield the numbers of `text` in their order, the first 2,000; parts of names are none."""
     found = sorted(
         (*islice(_NUMBER.finditer(text), MOST), *islice(_WORD.finditer(text), MOST)),
         key=lambda each: each.start(),

@@ -8,10 +8,12 @@ from functools import cached_property
 import msgspec
 
 _FENCE = re.compile(r"[ \t>*-]{0,12}(`{3,}|~{3,})")
-_END = re.compile(r"[.!?](?=[\s\"')*`]|$)|\n|;\s|\s[-–—]\s")
+_END = re.compile(r"[.!?](?=[\s\"')*`]|$)|\n|;\s|\s[-\u2013\u2014]\s")
 _ABBREVIATED = re.compile(r"\b(?:e\.g|i\.e|approx|vs|cf|etc|resp|no|std|dev)$", re.IGNORECASE)
-_FURTHEST = 400
+_FURTHEST = 300
 """Characters around a place that can be its sentence."""
+MOST_CHARS = 200_000
+"""Characters of one text that are read: thirty times what a reply of 1,024 tokens has."""
 
 
 class Prose(msgspec.Struct, frozen=True, dict=True):
@@ -28,7 +30,7 @@ class Prose(msgspec.Struct, frozen=True, dict=True):
         ]
 
     def sentence(self, place: int) -> tuple[int, int]:
-        """Return where the sentence around `place` starts and ends, at most 400 characters off."""
+        """Return where the sentence around `place` starts and ends, at most 300 characters off."""
         at = bisect_right(self._ends, place)
         start = self._ends[at - 1] if at else 0
         end = self._ends[at] if at < len(self._ends) else len(self.text)
@@ -37,7 +39,7 @@ class Prose(msgspec.Struct, frozen=True, dict=True):
 
 def prose_of(text: str) -> Prose:
     """Return the prose of a reply: fenced blocks and quoted lines are blanks."""
-    return Prose("".join(_kept(text)))
+    return Prose("".join(_kept(text[:MOST_CHARS])))
 
 
 def _kept(text: str) -> Iterator[str]:
