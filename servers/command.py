@@ -51,8 +51,9 @@ def arguments(server: ServerPlan, *, port: int | None = None) -> tuple[str, ...]
 
 def llama_arguments(server: ServerPlan, *, gguf: str | None = None) -> tuple[str, ...]:
     """Words for the embedded server; `gguf` is the file once it is on disk."""
+    named = f"{server.repo}/{server.pattern}" if server.pattern else server.repo
     return (
-        *("--gguf", gguf or f"{server.repo}/{server.pattern}"),
+        *("--gguf", gguf or named),
         *("--name", server.model),
         *("--window-tokens", str(server.max_model_len)),
         *("--slots", str(server.max_num_seqs)),

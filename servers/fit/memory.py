@@ -88,9 +88,14 @@ def activation_bytes(choice: Choice, flags: Flags) -> int:
     """Peak of the tensors that live only during a step.
 
     Tokens in a step pass the MLP (2 intermediate + 6 hidden, 16 bits each); each sequence is
-    sampled over the vocabulary (14 bytes per entry).
+    sampled over the vocabulary (14 bytes per entry). llama.cpp computes in 32 bits, and reserves
+    the scores of every token in a step.
     """
     shape = choice.preset.architecture
+    if choice.runtime == "llama.cpp":
+        return (
+            flags.n_batched_tokens * 4 * (2 * shape.intermediate + 6 * shape.hidden + shape.vocab)
+        )
     per_token = (2 * shape.intermediate + 6 * shape.hidden) * 2
     return flags.n_batched_tokens * per_token + flags.n_seqs * shape.vocab * 14
 

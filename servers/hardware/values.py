@@ -74,6 +74,11 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
         return sum(gpu.total_bytes for gpu in self.gpus) if self.gpus else self.host_bytes
 
     @property
+    def name(self) -> str:
+        """What to call the place where servers are started."""
+        return self.title if self.gpus else f"this machine ({self.title})"
+
+    @property
     def driver_text(self) -> str:
         """The driver's version as people write it."""
         return ".".join(map(str, self.driver)) if self.driver else "unknown"

@@ -16,9 +16,9 @@ from servers.presets.catalogue import PRESETS, find_preset, unknown_preset
 from servers.presets.own import (
     Fetch,
     fetch_config,
-    preset_from_directory,
     preset_from_file,
     preset_from_hub,
+    preset_from_path,
 )
 from servers.weights import kv_bytes_per_token, weights_bytes
 
@@ -40,7 +40,8 @@ _USEFUL_TOKENS = 8192
 def resolve(name: str, *, fetch: Fetch = fetch_config) -> ModelPreset:
     """Turn what a user calls a model into a preset.
 
-    `name`: a preset's key or hub id, a .toml file, a directory with a checkpoint, or any hub id.
+    `name`: a preset's key or hub id, a .toml or .gguf file, a directory with a checkpoint, or
+    any hub id.
 
     Raises:
         UsageError: nothing is called that, or what it names cannot be read.
@@ -52,8 +53,8 @@ def resolve(name: str, *, fetch: Fetch = fetch_config) -> ModelPreset:
     path = Path(name).expanduser()
     if path.suffix == ".toml":
         return preset_from_file(path, fetch)
-    if path.is_dir() or name.startswith((".", "/", "~")):
-        return preset_from_directory(path)
+    if path.is_dir() or path.suffix == ".gguf" or name.startswith((".", "/", "~")):
+        return preset_from_path(path)
     owner, _, repo = name.partition("/")
     if owner and repo and "/" not in repo:
         return preset_from_hub(name, fetch)

@@ -1,4 +1,4 @@
-"""A user's own model: a local directory, a hub id, or a TOML file that names one of the two."""
+"""A user's own model: a local directory or GGUF file, a hub id, or a TOML file that names one."""
 
 import re
 import tomllib
@@ -12,6 +12,7 @@ from engine.errors import NotReadyError, UsageError
 from servers.model import Architecture, Method, ModelPreset, Precision, Variant
 from servers.presets.catalogue import find_preset
 from servers.presets.config import preset_from_config
+from servers.presets.gguf import first_gguf, preset_from_gguf
 from servers.weights import n_parameters
 
 Fetch = Callable[[str], bytes]
@@ -40,24 +41,40 @@ class _PresetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     variants: tuple[_FileVariant, ...] = ()
 
 
-def preset_from_directory(directory: Path) -> ModelPreset:
+def preset_from_path(path: Path) -> ModelPreset:
     """Read the preset of a checkpoint on disk; its weights are as large as its files.
 
+    `path`: a GGUF file, or a directory with a checkpoint of Hugging Face's kind, GGUF files, or
+    both: then a machine without a GPU serves the one, and a GPU the other.
+
     Raises:
-        UsageError: the directory, its config.json or its weights are missing, or the first is
-        corrupt.
+        UsageError: the path, its config.json or its weights are missing or damaged.
     """
-    if not directory.is_dir():
+    if path.suffix == ".gguf":
+        return preset_from_gguf(path, key=_key(path.stem))
+    if not path.is_dir():
         raise UsageError(
-            f"model: there is no directory {str(directory)!r}. Check the path, or name a preset "
+            f"model: there is no directory {str(path)!r}. Check the path, or name a preset "
             "(`presets` lists them)."
         )
+    file = first_gguf(path)
+    if not (path / "config.json").is_file():
+        if file is None:
+            raise UsageError(
+                f"model: {str(path)!r} has no config.json and no .gguf file, so it is no "
+                "checkpoint that is known here. Download the whole model, or name a preset "
+                "(`presets` lists them)."
+            )
+        return preset_from_gguf(file, key=_key(path.resolve().name))
+    preset = _preset_of_checkpoint(path)
+    if file is None:
+        return preset
+    other = preset_from_gguf(file, key=preset.key)
+    return msgspec.structs.replace(preset, variants=(*preset.variants, *other.variants))
+
+
+def _preset_of_checkpoint(directory: Path) -> ModelPreset:
     config = directory / "config.json"
-    if not config.is_file():
-        raise UsageError(
-            f"model: {str(directory)!r} has no config.json, so it is no checkpoint in Hugging "
-            "Face's format. Download the whole model, or name a preset (`presets` lists them)."
-        )
     return preset_from_config(
         config.read_bytes(),
         key=_key(directory.resolve().name),
@@ -134,8 +151,8 @@ def _described(given: _PresetFile, path: Path, fetch: Fetch) -> ModelPreset:
     if given.architecture:
         return _from_architecture(given, given.architecture)
     directory = path.parent / given.model
-    if directory.is_dir():
-        return preset_from_directory(directory)
+    if directory.is_dir() or directory.suffix == ".gguf":
+        return preset_from_path(directory)
     return preset_from_hub(given.model, fetch)
 
 

@@ -1,5 +1,6 @@
 """Servers that are planned for the machine that is there, and started for the run."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from engine.cli.console import say
 from engine.cli.planning import Wanted, ask, find_models, planned
 from engine.cli.serve_view import step_text
 from engine.cli.serving import Serving, Weights
-from engine.cli.weights import snapshot
+from engine.cli.weights import open_weights, snapshot
 from engine.endpoint import Endpoint
+from engine.errors import NotReadyError
 from engine.introspection.hub import parse_place
 from engine.settings import child_environment, read_key, read_settings
-from servers.embedded.fetch import fetched
+from servers.embedded.fetch import fetched, first_part, folder_of
 from servers.embedded.launcher import serve
 from servers.embedded.model import EmbeddedModel
 from servers.fit import LaunchPlan, ServerPlan
@@ -25,6 +27,7 @@ from servers.install.builds import BUILDS
 from servers.launch.planned import starts_of
 from servers.launch.values import Progress, ServerStart
 from servers.launcher import KEY_VARIABLE, launch
+from servers.model import ModelPreset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +47,21 @@ def launched(wanted: Wanted, hardware: HardwareProfile, vllm: Path | None) -> Se
     """
     plan = planned(ask(wanted, runtime="vllm" if vllm else None))
     start = start_of(plan, vllm)
-    models = tuple(preset.key for preset in find_models(wanted.models, read_settings()))
+    presets = find_models(wanted.models, read_settings())
 
     @asynccontextmanager
     async def opened(log_dir: Path) -> AsyncGenerator[tuple[Endpoint, ...]]:
         async with started(start, log_dir) as endpoints:
             found = {endpoint.model: endpoint for endpoint in endpoints}
-            repos = {server.model: server.repo for server in plan.servers}
-            yield tuple(with_weights(found[model], repos[model]) for model in models)
+            servers = {server.model: server for server in plan.servers}
+            yield tuple(
+                [await _with_weights(found[one.key], servers[one.key], one) for one in presets]
+            )
 
     return Serving(
         kind="vllm" if start.starts else "embedded",
-        reason=f"starting {_programs(start)} on {hardware.title}: {_what(plan)}.",
-        models=models,
+        reason=f"starting {_programs(start)} on {hardware.name}: {_what(plan)}.",
+        models=tuple(preset.key for preset in presets),
         open=opened,
         weights={
             server.model: Weights(repo=server.repo, quantization=server.quantization)
@@ -108,7 +113,7 @@ async def started(start: Start, log_dir: Path) -> AsyncGenerator[tuple[Endpoint,
 
 
 async def _fetched(server: ServerPlan) -> EmbeddedModel:
-    file = await fetched(server.repo, server.pattern)
+    file = await fetched(server.repo, server.pattern, store=_store())
     return EmbeddedModel(
         key=server.model,
         directory=file.parent,
@@ -119,12 +124,29 @@ async def _fetched(server: ServerPlan) -> EmbeddedModel:
     )
 
 
-def with_weights(endpoint: Endpoint, repo: str) -> Endpoint:
-    """Return `endpoint` with the directory of its weights: its own, or what was fetched for it."""
-    place = parse_place(repo)
-    snapshot_dir = snapshot(read_settings(), place) if place else None
-    folder = endpoint.checkpoint or (str(snapshot_dir) if snapshot_dir else None)
-    return msgspec.structs.replace(endpoint, checkpoint=folder)
+async def _with_weights(endpoint: Endpoint, server: ServerPlan, preset: ModelPreset) -> Endpoint:
+    """Return `endpoint` with the place of weights that can be looked into, if there is one."""
+    if endpoint.checkpoint:
+        return endpoint
+    if server.runtime == "llama.cpp":
+        origin = await asyncio.to_thread(_made_of, preset)
+    else:
+        place = parse_place(server.repo)
+        copy = snapshot(read_settings(), place) if place else None
+        origin = str(copy) if copy else None
+    return msgspec.structs.replace(endpoint, checkpoint=origin)
+
+
+def _made_of(preset: ModelPreset) -> str | None:
+    """Return the checkpoint that a model's GGUF file was made of, if it can be read."""
+    if not (Path(preset.repo).is_dir() or parse_place(preset.repo)):
+        return None
+    try:
+        open_weights(preset.repo)
+    except NotReadyError as error:
+        say(f"{preset.key}: the weights that its GGUF file was made of cannot be read: {error}")
+        return None
+    return preset.repo
 
 
 def _tell(step: Progress) -> None:
@@ -138,6 +160,21 @@ def _programs(start: Start) -> str:
 
 def _what(plan: LaunchPlan) -> str:
     return ", ".join(
-        f"{server.model} {server.quantization} with {server.max_model_len} tokens"
+        f"{server.model} {server.quantization} with {server.max_model_len} tokens{_from(server)}"
         for server in plan.servers
     )
+
+
+def _from(server: ServerPlan) -> str:
+    """Say what has to be fetched before a server of llama.cpp can start."""
+    if server.runtime != "llama.cpp" or not server.pattern:
+        return ""
+    in_cache = read_settings().hub_cache / f"models--{server.repo.replace('/', '--')}" / "snapshots"
+    folders = (folder_of(_store(), server.repo), *in_cache.glob("*"))
+    is_here = any(first_part(folder, server.pattern) for folder in folders)
+    size = f"{server.weights_bytes / 1e9:.1f} GB"
+    return f" ({server.repo}, {'is here' if is_here else f'{size} to be fetched first'})"
+
+
+def _store() -> Path:
+    return read_settings().cache_dir / "gguf"
