@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Generator
@@ -85,7 +86,8 @@ class _Asked(BaseHTTPRequestHandler):
             {"type": "file", "path": each.name, "size": each.stat().st_size, "oid": etag(each)}
             for each in files
         ]
-        known = {"id": repo, "sha": REVISION, "siblings": [{"rfilename": f.name} for f in files]}
+        siblings = [{"rfilename": each.name, "size": each.stat().st_size} for each in files]
+        known = {"id": repo, "sha": REVISION, "siblings": siblings}
         self.reply(200, json.dumps(tree if is_tree else known).encode())
 
     def send_file(self, path: Path) -> None:
@@ -95,11 +97,14 @@ class _Asked(BaseHTTPRequestHandler):
         content = path.read_bytes()
         if self.server.spoils:
             content = content[::-1]
-        start = int((self.headers.get("Range") or "bytes=0-")[6:].partition("-")[0])
         headers = {"ETag": f'"{etag(path)}"', "X-Repo-Commit": REVISION, "Accept-Ranges": "bytes"}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        self.reply(206 if start else 200, content[start:], headers)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if asked is None:
+            self.reply(200, content, headers)
+            return
+        start, last = int(asked[1]), int(asked[2] or len(content) - 1)
+        headers["Content-Range"] = f"bytes {start}-{last}/{len(content)}"
+        self.reply(206, content[start : last + 1], headers)
 
     def refuse(self, status: int, code: str) -> None:
         self.reply(status, b"{}", {"X-Error-Code": code})

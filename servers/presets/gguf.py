@@ -10,7 +10,7 @@ from servers.embedded.files import DamagedFileError
 from servers.embedded.gguf import Header, read_header
 from servers.model import Architecture, Method, ModelPreset, Precision, Variant
 
-_FEWEST_BITS: dict[Precision, float] = {"fp16": 12, "8bit": 7}
+_FEWEST_BITS: tuple[tuple[Precision, float], ...] = (("fp16", 12), ("8bit", 7), ("4bit", 0))
 """Bits per weight from which on a file counts as that fine."""
 
 
@@ -81,6 +81,7 @@ def _architecture(file: Path, headers: list[Header]) -> Architecture:
             n_kv_heads=_count(fields.get(f"{kind}.attention.head_count_kv", heads)),
             head_dim=_count(fields.get(f"{kind}.attention.key_length", hidden // heads)),
             vocab=_count(given["vocab"]),
+            has_qkv_bias="blk.0.attn_q.bias" in names,
             is_tied="output.weight" not in names,
             context_tokens=_count(given["context_tokens"]),
         )
@@ -101,4 +102,4 @@ def _count(value: object) -> int:
 
 
 def _precision(bits: float) -> Precision:
-    return next((name for name, fewest in _FEWEST_BITS.items() if bits >= fewest), "4bit")
+    return next(name for name, fewest in _FEWEST_BITS if bits >= fewest)

@@ -1,13 +1,16 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from engine.errors import NotReadyError, UsageError
+from servers.embedded.model import tiny_models
 from servers.model import Method
 from servers.presets import resolve
-from servers.presets.own import fetch_config
 from servers.weights import weights_bytes
+from tests.cli.program import run
+from tests.hub import hub
 
 _CONFIG: dict[str, object] = {
     "model_type": "qwen2",
@@ -124,9 +127,62 @@ def test_hub_id_is_looked_up_by_its_config() -> None:
     assert (preset.key, preset.repo) == ("their-model", "Someone/Their-Model")
 
 
-def test_hub_id_without_a_way_to_the_hub_says_what_is_needed() -> None:
-    with pytest.raises(NotReadyError, match="huggingface_hub"):
-        fetch_config("Someone/Their-Model")
+async def test_hub_id_is_looked_up_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _checkpoint(tmp_path / "m")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    with hub(tmp_path / "hub") as server:
+        server.add("Someone/Theirs", "config.json", (tmp_path / "m" / "config.json").read_bytes())
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        done = await run("presets", "Someone/Theirs", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["theirs"]["repo"] == "Someone/Theirs"
+
+
+async def test_hub_id_without_a_way_to_the_hub_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    done = await run("presets", "Someone/Theirs", cwd=tmp_path)
+    assert done.code == 3
+    assert "Check the name and the network" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_gguf_file_is_described_by_its_own_header() -> None:
+    file = tiny_models()[1].gguf
+    preset = resolve(str(file))
+    shape = resolve(str(file.parent)).architecture
+    assert preset.architecture == shape
+    (variant,) = preset.variants
+    assert (variant.precision, variant.method) == ("fp16", Method.GGUF)
+    assert variant.weights_bytes == file.stat().st_size
+    assert preset.n_parameters == resolve(str(file.parent)).n_parameters
+
+
+def test_directory_with_both_kinds_of_weights_has_variants_of_both() -> None:
+    methods = [one.method for one in resolve(str(tiny_models()[0].directory)).variants]
+    assert methods == [Method.PLAIN, Method.ONLINE_FP8, Method.GGUF]
+
+
+def test_directory_with_only_a_gguf_file_is_that_file(tmp_path: Path) -> None:
+    shutil.copy(tiny_models()[0].gguf, tmp_path / "some.gguf")
+    preset = resolve(str(tmp_path))
+    assert preset.repo == str(tmp_path / "some.gguf")
+
+
+def test_damaged_gguf_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "own.gguf"
+    file.write_bytes(tiny_models()[0].gguf.read_bytes()[:900])
+    with pytest.raises(UsageError, match=r"own\.gguf.*cannot be read as a GGUF file"):
+        resolve(str(file))
+
+
+def test_missing_gguf_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.gguf"):
+        resolve(str(tmp_path / "none.gguf"))
 
 
 def test_toml_file_names_a_directory_and_overrides(tmp_path: Path) -> None:

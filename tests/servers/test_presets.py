@@ -57,6 +57,24 @@ def test_weights_are_within_1_percent_of_the_published_awq_files(key: str, gb: f
 
 
 @pytest.mark.parametrize(
+    ("key", "precision", "n_bytes"),
+    [
+        ("qwen2.5-1.5b", "4bit", 1_117_320_736),
+        ("qwen2.5-3b", "4bit", 2_104_932_768),
+        ("qwen2.5-3b", "8bit", 3_616_088_480),
+    ],
+)
+def test_weights_are_within_1_percent_of_the_official_gguf_files(
+    key: str, precision: str, n_bytes: int
+) -> None:
+    preset = PRESETS[key]
+    (variant,) = (
+        one for one in preset.variants if (one.method, one.precision) == (Method.GGUF, precision)
+    )
+    assert isclose(weights_bytes(preset, variant), n_bytes, rel_tol=0.01)
+
+
+@pytest.mark.parametrize(
     ("key", "kib"),
     [
         ("qwen2.5-1.5b", 28),

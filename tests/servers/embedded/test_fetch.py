@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from engine.errors import NotReadyError
 from servers.embedded.fetch import fetched, first_part, parts_of
 from tests.hub import Hub, hub
 
-Fetch = Callable[[str, str | None], Awaitable[Path]]
+Fetch = Callable[[str, str | None], Coroutine[object, object, Path]]
 
 REPO, PATTERN = "Qwen/Qwen2.5-3B-Instruct-GGUF", "*q4_k_m*.gguf"
 FILE = "qwen2.5-3b-instruct-q4_k_m.gguf"
