@@ -1,7 +1,7 @@
 """`plan`: which servers a set of models needs here, and where the memory goes. Starts nothing."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -15,13 +15,12 @@ from engine.cli.plan_view import (
     text_of,
 )
 from engine.cli.planning import Wanted, ask, planned
-from servers.fit import LaunchPlan, Refusal
+from servers.fit import LaunchPlan
 
 
 def plan(
     *,
     wanted: Wanted | None = None,
-    alternate: Literal["sleep", "serial"] | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     config: Path | None = None,
 ) -> None:
@@ -29,8 +28,6 @@ def plan(
 
     Parameters
     ----------
-    alternate
-        Where the models do not fit together: one awake at a time, or one after another.
     as_json
         Print the plan as JSON.
     config
@@ -38,11 +35,9 @@ def plan(
     """
     del config  # the application reads it before it reads the flags
     found = ask(wanted or Wanted())
-    plans = (found,) if isinstance(found, LaunchPlan) else _in_turn(found, alternate)
-    if plans:
-        _show(plans, as_json=as_json)
+    if isinstance(found, LaunchPlan):
+        _show(found, as_json=as_json)
         return
-    assert isinstance(found, Refusal)
     if as_json:
         emit_json(refusal_values(found))
     elif found.steps:
@@ -50,15 +45,11 @@ def plan(
     planned(found)
 
 
-def _show(plans: tuple[LaunchPlan, ...], *, as_json: bool) -> None:
+def _show(plan: LaunchPlan, *, as_json: bool) -> None:
     if as_json:
-        emit_json(as_values(plans))
+        emit_json(as_values(plan))
         return
-    emit_table(server_table(plans))
+    emit_table(server_table(plan))
     emit("\nMemory, GiB:")
-    emit_table(memory_table(plans))
-    emit(text_of(plans))
-
-
-def _in_turn(refusal: Refusal, alternate: str | None) -> tuple[LaunchPlan, ...]:
-    return next((offer.plans for offer in refusal.offers if offer.kind == alternate), ())
+    emit_table(memory_table(plan))
+    emit(text_of(plan))

@@ -9,23 +9,28 @@ from rich.table import Table
 from servers.command import FIRST_PORT, argv, variables
 from servers.fit import LaunchPlan, Refusal, ServerPlan, Step, Sum
 from servers.fit.text import gib, step_text, sum_text
+from servers.fit.values import Mode
 
-Plans = Sequence[LaunchPlan]
+_ORDER: dict[Mode, str] = {
+    "together": "Start, one after the other, in this order; then all answer at once:",
+    "sleep": "Start, one after the other, in this order; each sleeps before the next is started:",
+    "serial": "Start, one after the other, in this order; each ends before the next is started:",
+}
 
 
-def as_values(plans: Plans) -> dict[str, object]:
-    """Everything about the plans, with the names that `--json` keeps stable."""
-    hardware = plans[0].hardware
+def as_values(plan: LaunchPlan) -> dict[str, object]:
+    """Everything about a plan, with the names that `--json` keeps stable."""
+    hardware = plan.hardware
     return {
         "hardware": hardware.key,
-        "mode": plans[0].mode,
-        "build": plans[0].build,
-        "servers": [_server_values(one, i) for i, one in enumerate(_servers(plans))],
-        "total_bytes": max(plan.total_bytes for plan in plans),
+        "mode": plan.mode,
+        "build": plan.build,
+        "servers": [_server_values(one, i) for i, one in enumerate(plan.servers)],
+        "total_bytes": plan.total_bytes,
         "card_bytes": hardware.total_bytes,
-        "cards": [_sum_values(one) for one in _cards(plans)],
-        "steps": [_step_values(one) for plan in plans for one in plan.steps],
-        "notes": list(dict.fromkeys(note for plan in plans for note in plan.notes)),
+        "cards": [_sum_values(one) for one in plan.cards],
+        "steps": [_step_values(one) for one in plan.steps],
+        "notes": list(plan.notes),
     }
 
 
@@ -38,7 +43,7 @@ def refusal_values(refusal: Refusal) -> dict[str, object]:
         "refusal": refusal.reason,
         "steps": [_step_values(one) for one in refusal.steps],
         "would_fit": [
-            {"kind": offer.kind, "text": offer.text, **as_values(offer.plans)}
+            {"kind": offer.kind, "text": offer.text, **as_values(offer.plan)}
             for offer in refusal.offers
         ],
     }
@@ -50,14 +55,14 @@ def steps_text(steps: Sequence[Step]) -> str:
     return "\n".join(["Steps:", *lines, f"  {sum_text(steps[-1].tightest)}"])
 
 
-def server_table(plans: Plans) -> Table:
+def server_table(plan: LaunchPlan) -> Table:
     """One row per server: what it gets and what is expected of it."""
     names = (
         "model weights GPU type weights_GiB working_GiB KV_GiB total_GiB context tokens_in_KV "
         "sequences investigations"
     )
     table = Table(*(name.replace("_", " ") for name in names.split()), box=None, pad_edge=False)
-    for one in _servers(plans):
+    for one in plan.servers:
         table.add_row(
             one.model,
             f"{one.quantization} ({one.method})",
@@ -75,12 +80,12 @@ def server_table(plans: Plans) -> Table:
     return table
 
 
-def memory_table(plans: Plans) -> Table:
+def memory_table(plan: LaunchPlan) -> Table:
     """One row per card: everything that is taken, against what there is."""
     names = "card models weights working KV contexts others margin total of"
     table = Table(*names.split(), box=None, pad_edge=False)
-    for one in _cards(plans):
-        kv_bytes = sum(server.kv_bytes_per_gpu for server in _servers(plans) if _is_on(server, one))
+    for one in plan.cards:
+        kv_bytes = sum(server.kv_bytes_per_gpu for server in plan.servers if _is_on(server, one))
         parts = (
             one.weights_bytes,
             one.working_bytes,
@@ -100,26 +105,25 @@ def memory_table(plans: Plans) -> Table:
     return table
 
 
-def text_of(plans: Plans) -> str:
+def text_of(plan: LaunchPlan) -> str:
     """The steps with their arithmetic, the notes and the command lines."""
-    return "\n".join(chain(_step_lines(plans), _note_lines(plans), _command_lines(plans)))
+    return "\n".join(chain(_step_lines(plan), _note_lines(plan), _command_lines(plan)))
 
 
-def _step_lines(plans: Plans) -> list[str]:
-    steps = [step for plan in plans for step in plan.steps]
-    return ["", steps_text(steps)]
+def _step_lines(plan: LaunchPlan) -> list[str]:
+    return ["", steps_text(plan.steps)]
 
 
-def _note_lines(plans: Plans) -> list[str]:
-    notes = [note for plan in plans for note in plan.notes]
-    for one in _servers(plans):
+def _note_lines(plan: LaunchPlan) -> list[str]:
+    notes = list(plan.notes)
+    for one in plan.servers:
         notes += [f"{one.model}: {note}" for note in one.notes]
     return ["", "Notes:", *(f"  {note}" for note in dict.fromkeys(notes))] if notes else []
 
 
-def _command_lines(plans: Plans) -> list[str]:
-    lines = ["", f"Start, one after the other, in this order ({plans[0].mode}):"]
-    for i, one in enumerate(_servers(plans)):
+def _command_lines(plan: LaunchPlan) -> list[str]:
+    lines = ["", _ORDER[plan.mode]]
+    for i, one in enumerate(plan.servers):
         names = [f"{name}={value}" for name, value in variables(one).items()]
         lines.append(f"  {' '.join([*names, shlex.join(argv(one, port=FIRST_PORT + i))])}")
     return lines
@@ -173,14 +177,6 @@ def _step_values(step: Step) -> dict[str, object]:
         "fits": step.fits,
         "text": step_text(step),
     }
-
-
-def _servers(plans: Plans) -> list[ServerPlan]:
-    return [one for plan in plans for one in plan.servers]
-
-
-def _cards(plans: Plans) -> list[Sum]:
-    return [one for plan in plans for one in plan.cards]
 
 
 def _is_on(server: ServerPlan, card: Sum) -> bool:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from engine.errors import NotReadyError, UsageError
 from engine.settings import Settings, child_environment, read_settings
-from servers.fit import LaunchPlan, Refusal, Request, fit
+from servers.fit import InTurn, LaunchPlan, Refusal, Request, fit, fit_in_turn
 from servers.fit.values import Runtime
 from servers.hardware import HardwareProfile, detect, get_profile, this_cpu
 from servers.launch.measured import for_plan, read_starts
@@ -18,6 +19,9 @@ from servers.presets import PRESETS, resolve
 
 DEFAULT_MODELS = ("qwen2.5-3b", "qwen2.5-7b")
 """The pair of the comparison phase."""
+
+Alternate = Literal["auto", "never", "sleep", "serial"]
+_IN_TURN: tuple[InTurn, ...] = ("sleep", "serial")
 
 _UNQUANTISED = ("none", "fp16", "16bit")
 
@@ -38,6 +42,9 @@ class Wanted:
     """Context window in tokens, kept or refused. Default: up to 32768, less where it must be."""
     kv_cache: Literal["auto", "fp8"] = "auto"
     """fp8 halves the KV cache on GPUs that can (L4, RTX 40, H100)."""
+    alternate: Alternate = "auto"
+    """Models that take turns: one awake while the others sleep in RAM (sleep), or one started
+    after the other has ended (serial). auto: only where they do not fit together."""
 
 
 def flags_of(wanted: Wanted) -> tuple[str, ...]:
@@ -48,6 +55,7 @@ def flags_of(wanted: Wanted) -> tuple[str, ...]:
         "--quantization": wanted.quantization,
         "--context": wanted.context,
         "--kv-cache": wanted.kv_cache,
+        "--alternate": wanted.alternate,
     }
     return tuple(word for flag, value in given.items() if value for word in (flag, str(value)))
 
@@ -61,19 +69,54 @@ def ask(wanted: Wanted, *, runtime: Runtime | None = None) -> LaunchPlan | Refus
         UsageError: a model or profile that is not known.
         NotReadyError: a hub id that cannot be looked up now, or a driver that does not answer.
     """
+    request = _request(wanted, runtime)
+    if wanted.alternate in _IN_TURN:
+        return fit_in_turn(request, wanted.alternate) or _no_turns(request, wanted.alternate)
+    found = fit(request)
+    return _taking_turns(found) if wanted.alternate == "auto" else found
+
+
+def _request(wanted: Wanted, runtime: Runtime | None) -> Request:
     settings = read_settings()
-    return fit(
-        Request(
-            presets=find_models(wanted.models, settings),
-            hardware=find_hardware(wanted.hardware),
-            precision=find_precision(wanted.quantization, settings),
-            context_tokens=wanted.context,
-            has_fp8_kv=wanted.kv_cache == "fp8",
-            catalogue=tuple(PRESETS.values()),
-            runtime=runtime,
-            measured=for_plan(read_starts(settings.cache_dir / "starts.jsonl")),
-        )
+    return Request(
+        presets=find_models(wanted.models, settings),
+        hardware=find_hardware(wanted.hardware),
+        precision=find_precision(wanted.quantization, settings),
+        context_tokens=wanted.context,
+        has_fp8_kv=wanted.kv_cache == "fp8",
+        catalogue=tuple(PRESETS.values()),
+        runtime=runtime,
+        measured=for_plan(read_starts(settings.cache_dir / "starts.jsonl")),
     )
+
+
+def _taking_turns(found: LaunchPlan | Refusal) -> LaunchPlan | Refusal:
+    """Go on where the fit of models together ends: let them take turns, and say so."""
+    if isinstance(found, LaunchPlan):
+        return found
+    plan = next((offer.plan for offer in found.offers if offer.kind in _IN_TURN), None)
+    if plan is None:
+        return found
+    note = f"the models take turns, because {found.reason}"
+    return msgspec.structs.replace(
+        plan, steps=(*found.steps, *plan.steps), notes=(note, *plan.notes)
+    )
+
+
+def _no_turns(request: Request, kind: InTurn) -> Refusal:
+    """Say why models cannot take turns in the way that was asked for."""
+    found = fit(request)
+    if len(request.presets) < 2:  # noqa: PLR2004 - one model has nobody to take turns with
+        reason = f"--alternate {kind}: one model has nobody to take turns with."
+    elif kind == "sleep":
+        reason = (
+            "--alternate sleep: needs one NVIDIA GPU that holds each of the models, and free RAM "
+            "for the weights of all of them. Use --alternate serial."
+        )
+    else:
+        reason = "--alternate serial: not even one after another do all of them fit."
+    offers = found.offers if isinstance(found, Refusal) else ()
+    return Refusal(reason=reason, hardware=request.hardware, offers=offers)
 
 
 def planned(found: LaunchPlan | Refusal) -> LaunchPlan:
@@ -89,15 +132,18 @@ def planned(found: LaunchPlan | Refusal) -> LaunchPlan:
 
 def _would_fit(refusal: Refusal) -> str:
     if not refusal.offers:
-        return "No model that is known here fits this machine."
-    each = [f"{offer.text} ({_servers_text(offer.plans)})" for offer in refusal.offers]
+        return (
+            ""
+            if refusal.reason.startswith("--alternate")
+            else "No model that is known here fits this machine."
+        )
+    each = [f"{offer.text} ({_servers_text(offer.plan)})" for offer in refusal.offers]
     return f"What would fit: {'; '.join(each)}."
 
 
-def _servers_text(plans: Sequence[LaunchPlan]) -> str:
-    servers = [server for plan in plans for server in plan.servers]
+def _servers_text(plan: LaunchPlan) -> str:
     return ", ".join(
-        f"{one.model} {one.quantization} with {one.max_model_len} tokens" for one in servers
+        f"{one.model} {one.quantization} with {one.max_model_len} tokens" for one in plan.servers
     )
 
 

@@ -1,6 +1,7 @@
 """Presets x hardware -> launch plan, or a refusal with its arithmetic. Pure."""
 
-from servers.fit.solve import fit
+from servers.fit.in_turn import InTurn
+from servers.fit.solve import fit, fit_in_turn
 from servers.fit.values import (
     LaunchPlan,
     Measured,
@@ -13,6 +14,7 @@ from servers.fit.values import (
 )
 
 __all__ = [
+    "InTurn",
     "LaunchPlan",
     "Measured",
     "Offer",
@@ -22,4 +24,5 @@ __all__ = [
     "Step",
     "Sum",
     "fit",
+    "fit_in_turn",
 ]

@@ -1,6 +1,7 @@
 """The fit itself: checks that need no arithmetic, then the ladder, then what would fit instead."""
 
 from servers.fit.choice import Unavailable, choose, choose_near, usable_gpus
+from servers.fit.in_turn import InTurn, in_turn
 from servers.fit.ladder import Climb, climb
 from servers.fit.offers import offers
 from servers.fit.plans import servers_of, widen
@@ -24,6 +25,14 @@ def fit(request: Request) -> LaunchPlan | Refusal:
         steps=found.steps,
         offers=offers(request, fit_together),
     )
+
+
+def fit_in_turn(request: Request, kind: InTurn) -> LaunchPlan | None:
+    """Plan models that take turns; None where not even that holds.
+
+    Each may get a longer context than beside the others.
+    """
+    return in_turn(request, kind, fit_together)
 
 
 def fit_together(request: Request) -> LaunchPlan | Refusal:

@@ -195,8 +195,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["coarser", "shorter", "sleep", "serial", "subset", "other"]
     text: str
-    plans: tuple[LaunchPlan, ...]
-    """One plan; of kind "serial" one per model."""
+    plan: LaunchPlan
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

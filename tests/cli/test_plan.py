@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from engine.cli.hardware import hardware
 from engine.cli.plan import plan
-from engine.cli.planning import Wanted, find_models, find_precision
+from engine.cli.planning import Alternate, Wanted, find_models, find_precision
 from engine.cli.presets import presets
 from engine.errors import NotReadyError, UsageError
 from engine.settings import Settings
@@ -12,7 +13,7 @@ from servers.hardware import PROFILES
 from servers.presets import PRESETS
 
 _T4_PAIR = Wanted(models="qwen2.5-3b,qwen2.5-7b", hardware="colab_free_t4")
-_TOO_MUCH = Wanted(models="qwen2.5-7b,qwen2.5-14b", hardware="colab_free_t4")
+_TOO_MUCH = Wanted(models="qwen2.5-7b,qwen2.5-14b", hardware="colab_free_t4", alternate="never")
 
 
 def test_plan_as_json_has_the_stable_names(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,11 +59,41 @@ def test_refusal_as_json_has_the_arithmetic(capsys: pytest.CaptureFixture[str]) 
     assert {one["kind"] for one in found["would_fit"]} >= {"serial"}
 
 
-def test_plan_one_after_another_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    plan(wanted=_TOO_MUCH, alternate="serial", as_json=True)
+def test_set_that_does_not_fit_takes_turns_and_says_why(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan(wanted=replace(_TOO_MUCH, alternate="auto"), as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["mode"] == "serial"
+    assert [one["model"] for one in found["servers"]] == ["qwen2.5-14b", "qwen2.5-7b"]
+    assert found["total_bytes"] == max(one["total_bytes"] for one in found["servers"])
+    assert "do not fit together" in found["notes"][0]
+    assert not found["steps"][0]["fits"]
+    assert found["steps"][-1]["name"] == "one after another, qwen2.5-7b"
+    assert found["steps"][-1]["fits"]
+
+
+@pytest.mark.parametrize("kind", ["sleep", "serial"])
+def test_models_that_fit_take_turns_when_asked(
+    kind: Alternate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = Wanted(models="qwen2.5-3b,qwen2.5-7b", hardware="l4_ada", alternate=kind)
+    plan(wanted=wanted, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["mode"] == kind
     assert len(found["servers"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (Wanted(models="qwen2.5-3b", hardware="l4_ada", alternate="serial"), "nobody"),
+        (Wanted(hardware="cpu", alternate="sleep"), "Use --alternate serial"),
+    ],
+)
+def test_turns_that_cannot_be_taken_are_refused(wanted: Wanted, words: str) -> None:
+    with pytest.raises(NotReadyError, match=words):
+        plan(wanted=wanted)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
+from servers.embedded.model import tiny_models
 from tests.cli.fake import fake_vllm, models
 from tests.cli.program import WITHIN_S, Outcome, outcome, program, run
 from tests.servers.launch.starts import alive_in
@@ -71,7 +73,10 @@ async def test_a_missing_vllm_is_told_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    done = await run("serve", "--models", models(), cwd=tmp_path)
+    (tmp_path / "own").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(tiny_models()[0].directory / name, tmp_path / "own")
+    done = await run("serve", "--models", "./own", cwd=tmp_path)
     assert done.code == 3
     assert "python -m engine.run install vllm" in done.err
 

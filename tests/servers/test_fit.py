@@ -96,7 +96,7 @@ def test_gemma_runs_in_float32_where_there_is_no_bfloat16() -> None:
 def test_gemma_in_4_bits_on_a_t4_is_refused_with_what_is_left() -> None:
     refusal = refusal_of(asked("colab_free_t4", "gemma-2-2b", precision="4bit"))
     assert "bfloat16" in refusal.reason
-    assert refusal.offers[0].plans[0].servers[0].dtype == "float32"
+    assert refusal.offers[0].plan.servers[0].dtype == "float32"
 
 
 def test_phi_is_always_given_its_context() -> None:
@@ -143,7 +143,7 @@ def test_set_that_does_not_fit_is_offered_asleep_and_one_by_one() -> None:
     refusal = refusal_of(asked("colab_pro_t4", "qwen2.5-7b", "qwen2.5-14b"))
     kinds = [one.kind for one in refusal.offers]
     assert kinds == ["sleep", "serial", "subset"]
-    asleep = refusal.offers[0].plans[0]
+    asleep = refusal.offers[0].plan
     assert all(one.has_sleep and one.is_kv_pinned for one in asleep.servers)
 
 

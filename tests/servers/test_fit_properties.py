@@ -1,3 +1,4 @@
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,11 +119,13 @@ def test_what_a_refusal_offers_does_fit(
     refusal = fit(asked(hardware, *models, precision=precision))
     if isinstance(refusal, LaunchPlan):
         return
-    for plan in (plan for offer in refusal.offers for plan in offer.plans):
+    for plan in (offer.plan for offer in refusal.offers):
         totals = {gpu.index: gpu.total_bytes for gpu in hardware.gpus}
         parts = [_taken(plan, index) for index in totals]
-        if plan.mode == "sleep":
-            assert max(one.total_bytes for one in plan.servers) <= totals[0]
+        if plan.mode != "together":
+            alone = [msgspec.structs.replace(plan, servers=(one,)) for one in plan.servers]
+            parts = [max(_taken(one, index) for one in alone) for index in totals]
+            assert all(part <= total for part, total in zip(parts, totals.values(), strict=True))
         else:
             assert all(part <= total for part, total in zip(parts, totals.values(), strict=True))
 
