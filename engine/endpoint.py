@@ -10,7 +10,20 @@ import msgspec
 from engine.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
 _FORM = "expected NAME=URL[,URL...] or NAME=URL#MODEL, e.g. small=http://127.0.0.1:8000/v1#my-model"
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a million tokens cost at an endpoint."""
+
+    prompt: float
+    """Of the conversation that is sent."""
+    completion: float
+    """Of what the model writes."""
+    cached: float | None = None
+    """Of the conversation, where the server has it in its cache; None: as any other."""
+    currency: str = "USD"
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +35,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Base URL up to and including /v1."""
     served_model: str
     """What the server calls the model: the `model` field of a request."""
-    key_variable: str = "OPENAI_API_KEY"
+    key_variable: str = DEFAULT_KEY_VARIABLE
     """Name of the environment variable that holds the key; the key itself is never stored."""
     checkpoint: str | None = None
     """Directory with the config.json and safetensors of the weights served, or the repository of
@@ -32,7 +45,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[str, ...] = ()
     """Further base URLs that serve the same model; an investigation stays with one of them."""
     requests_per_s: float | None = None
-    """Cap on request starts per second; None for a local server, which queues by itself."""
+    """Cap on request starts per second at each URL; None for a local server, which queues by
+    itself."""
+    headers: dict[str, str] = {}
+    """Sent with every request; $NAME stands for the value of a variable, which is never stored."""
+    ca_file: str | None = None
+    """Certificates (PEM) of the authorities that are trusted there; None: those of the system."""
+    is_tls_verified: bool = True
+    """False only where somebody wrote it down: whoever is in between can read and change all."""
+    proxy: str | None = None
+    """URL of the proxy to it; "" is none, and None whatever the environment names."""
+    prices: Prices | None = None
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -48,8 +71,22 @@ def parse_endpoint(text: str) -> Endpoint:
     address, hash_sign, served_model = rest.partition("#")
     if not (name and equals and address) or (hash_sign and not served_model):
         raise UsageError(f"--endpoint {text!r}: {_FORM}.")
-    _check_name(text, name)
-    url, *others = dict.fromkeys(_base_url(text, each) for each in address.split(","))
+    origin = f"--endpoint {text!r}"
+    return endpoint_at(address.split(","), name=name, served_model=served_model, origin=origin)
+
+
+def endpoint_at(
+    addresses: Iterable[str], *, name: str, served_model: str = "", origin: str
+) -> Endpoint:
+    """Return the endpoint of the arm `name` at base URLs that serve one and the same model.
+
+    `origin`: where they were written, for messages.
+
+    Raises:
+        UsageError: the name or an address is none; the message names it and the remedy.
+    """
+    _check_name(origin, name)
+    url, *others = dict.fromkeys(_base_url(origin, name, each) for each in addresses)
     return Endpoint(model=name, url=url, served_model=served_model or name, others=tuple(others))
 
 
@@ -93,39 +130,39 @@ def check_distinct(endpoints: Iterable[Endpoint]) -> None:
             )
 
 
-def _check_name(text: str, name: str) -> None:
+def _check_name(origin: str, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"--endpoint {text!r}: the name {name!r} may have only letters, digits and . _ - (64 "
+            f"{origin}: the name {name!r} may have only letters, digits and . _ - (64 "
             "at most); what the server calls the model goes behind a #: NAME=URL#MODEL."
         )
 
 
-def _base_url(text: str, address: str) -> str:
+def _base_url(origin: str, name: str, address: str) -> str:
     try:
         parts = urlsplit(address)
         has_address = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        raise UsageError(f"--endpoint {text!r}: {address!r} is no URL: {error}.") from error
+        raise UsageError(f"{origin}: {address!r} is no URL: {error}.") from error
     if parts.scheme not in {"http", "https"} or not has_address or re.search(r"\s", address):
         raise UsageError(
-            f"--endpoint {text!r}: {address!r} is no base URL; it begins with http:// or https:// "
+            f"{origin}: {address!r} is no base URL; it begins with http:// or https:// "
             "and a host, and usually ends in /v1."
         )
-    _check_extras(parts)
+    _check_extras(name, parts)
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
 
 
-def _check_extras(parts: SplitResult) -> None:
+def _check_extras(name: str, parts: SplitResult) -> None:
     """The message does not repeat the text: it may hold a secret."""
     if "@" in parts.netloc:
         raise UsageError(
-            f"--endpoint for {parts.hostname}: a name or password in the URL would be stored and "
-            "shown; put the key into OPENAI_API_KEY instead."
+            f"endpoint {name!r} at {parts.hostname}: a name or password in the URL would be stored "
+            f"and shown; put the key into {DEFAULT_KEY_VARIABLE} instead."
         )
     if parts.query:
         raise UsageError(
-            f"--endpoint for {parts.hostname}: a base URL has no ?query; leave it out, and put a "
-            "key into OPENAI_API_KEY."
+            f"endpoint {name!r} at {parts.hostname}: a base URL has no ?query; leave it out, and "
+            f"put a key into {DEFAULT_KEY_VARIABLE}."
         )

@@ -17,6 +17,15 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class PriceList(_Value):
+    """What a million tokens cost at an endpoint, see `engine.endpoint.Prices`."""
+
+    prompt: float
+    completion: float
+    cached: float | None = None
+    currency: str = "USD"
+
+
 class Arm(_Value):
     """One model of the study and where it answers: `engine.endpoint.Endpoint`, and its weights."""
 
@@ -31,6 +40,14 @@ class Arm(_Value):
     max_model_len: int | None
     others: tuple[str, ...] = ()
     requests_per_s: float | None
+    headers: dict[str, str] = {}
+    """With the names of variables in place of their values."""
+    ca_file: str | None = None
+    is_tls_verified: bool = True
+    proxy: str | None = None
+    prices: PriceList | None = None
+    is_given: bool = False
+    """The endpoint was the user's; else a server was started for the run."""
     twin_of: str | None = None
     """The arm whose model it is once more, asked at the same place: what these two differ by is
     what the server scatters. None: it is no twin."""
@@ -121,7 +138,7 @@ class Manifest(_Value):
     concurrency: int
     """Investigations at once, per model."""
     serving: str
-    """How the models were served: "embedded" or "endpoint"."""
+    """How the models were served: "embedded", "vllm", "endpoint", or "endpoint+" one of these."""
     arms: tuple[Arm, ...]
     phases: tuple[Phase, ...]
     capabilities: tuple[str, ...]

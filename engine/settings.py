@@ -4,13 +4,14 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from engine.errors import UsageError
 
 CONFIG_FLAG = "--config"
+_ENDPOINTS = "endpoints"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +54,7 @@ def child_environment() -> Mapping[str, str]:
 
 
 def read_config(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]] | None:
-    """Return the file that `--config FILE` names in `arguments` and what it holds.
+    """Return the file that `--config FILE` names in `arguments`, and its values for flags.
 
     Raises:
         UsageError: the file is missing, unreadable or not TOML.
@@ -61,8 +62,24 @@ def read_config(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]] | None:
     path = _config_path(arguments)
     if path is None:
         return None
+    return path, {name: value for name, value in _read(path).items() if name != _ENDPOINTS}
+
+
+def read_endpoint_tables(path: Path) -> dict[str, Any]:
+    """Return what a configuration file says about endpoints, by the name of the arm.
+
+    Raises:
+        UsageError: the file is missing, unreadable or not TOML, or says no tables.
+    """
+    tables = _read(path).get(_ENDPOINTS, {})
+    if not isinstance(tables, dict):
+        raise UsageError(f"--config {path}: {_ENDPOINTS} is no table; write [{_ENDPOINTS}.NAME].")
+    return cast("dict[str, Any]", tables)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--config {path}: cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

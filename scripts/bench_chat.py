@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import openai
 
+from engine.access import Access
 from engine.chat import ChatRequest
 from engine.chat.served import open_backend
 from engine.endpoint import Endpoint
@@ -31,7 +32,7 @@ _MESSAGES = [
 async def _through_engine(server: str, model: str) -> AsyncGenerator[Ask]:
     conversation = Conversation(_MESSAGES)
     endpoint = Endpoint(model="m", url=server, served_model=model)
-    async with open_backend(endpoint, key="x") as backend:
+    async with open_backend(endpoint, access=Access(key="x")) as backend:
 
         async def ask(seed: int) -> object:
             request = ChatRequest(

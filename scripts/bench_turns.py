@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
+from engine.access import Access
 from engine.chat.discovery import resolve
 from engine.chat.served import open_backend
 from engine.endpoint import Endpoint
@@ -73,10 +74,15 @@ def _phase() -> Phase:
 
 
 async def _conduct(given: argparse.Namespace, journal_path: Path) -> dict[str, object]:
-    endpoint = await resolve(Endpoint(model="m", url=given.base, served_model=given.model), key="x")
+    access = Access(key="x")
+    endpoint = Endpoint(model="m", url=given.base, served_model=given.model)
+    endpoint = await resolve(endpoint, access=access)
     phase = _phase()
     cases = plan(models=["m"], phases=[phase.key], replicates=given.n, seed=1)
-    async with open_sandbox(Limits()) as sandbox, open_backend(endpoint, key="x") as backend:
+    async with (
+        open_sandbox(Limits()) as sandbox,
+        open_backend(endpoint, access=access) as backend,
+    ):
         with open_journal(journal_path) as journal:
 
             def parts_for(case: Investigation) -> Parts:

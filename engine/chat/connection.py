@@ -15,6 +15,7 @@ import aiohttp
 import httpx2
 import openai
 
+from engine.access import Access
 from engine.chat.refusals import one_line, where
 from engine.chat.transport import Carrier
 from engine.endpoint import Endpoint
@@ -46,13 +47,14 @@ class Answer(NamedTuple):
 class Connection:
     """An open client of one endpoint. Safe to use from many tasks at once."""
 
-    def __init__(self, client: openai.AsyncOpenAI, endpoint: Endpoint, key: str | None) -> None:
+    def __init__(self, client: openai.AsyncOpenAI, endpoint: Endpoint, access: Access) -> None:
         """Ask `endpoint` through `client`."""
         self._client = client
         self._endpoint = endpoint
-        self._key = key
-        omitted = _SILENT_PER_REQUEST if key else (*_SILENT_PER_REQUEST, "Authorization")
+        self._access = access
+        omitted = _SILENT_PER_REQUEST if access.key else (*_SILENT_PER_REQUEST, "Authorization")
         self._headers: dict[str, str | openai.Omit] = dict.fromkeys(omitted, openai.Omit())
+        self._headers |= access.headers
 
     async def post(self, url: str, body: bytes) -> Answer:
         """Send a JSON body to an absolute URL; any status is an answer.
@@ -91,30 +93,30 @@ class Connection:
 
     def _lost(self, error: Exception) -> ChatError:
         cause = _root(error)
-        said = one_line(str(cause), self._key) or type(cause).__name__
+        said = one_line(str(cause), self._access) or type(cause).__name__
         return ChatError(f"{where(self._endpoint)}: no answer: {said}", is_transient=True)
 
 
 @asynccontextmanager
 async def connect(
-    endpoint: Endpoint, *, key: str | None, connect_s: float
+    endpoint: Endpoint, *, access: Access, connect_s: float
 ) -> AsyncGenerator[Connection]:
     """Open a client for `endpoint`; close its connections on leaving.
 
     Raises:
-        UsageError: the key cannot be sent in a header.
+        UsageError: the key cannot be sent in a header, or the CA file cannot be read.
     """
-    _check_key(endpoint, key)
+    _check_key(endpoint, access.key)
     async with openai.AsyncOpenAI(
-        api_key=key or "none",
+        api_key=access.key or "none",
         admin_api_key="",
         base_url=endpoint.url,
         max_retries=0,
         # The client documents Omit as a header value; its signature does not have it.
         default_headers=dict.fromkeys(_SILENT, openai.Omit()),  # pyright: ignore[reportArgumentType]
-        http_client=Carrier(endpoint.url, connect_s=connect_s),
+        http_client=Carrier(endpoint, connect_s=connect_s),
     ) as client:
-        yield Connection(client, endpoint, key)
+        yield Connection(client, endpoint, access)
 
 
 def _check_key(endpoint: Endpoint, key: str | None) -> None:

@@ -1,53 +1,32 @@
 """Asks an endpoint, before a run begins, what it serves: every mistake is found in seconds."""
 
 import asyncio
-import re
-from difflib import get_close_matches
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 
-from engine.chat.refusals import detail, key_remedy, one_line
-from engine.endpoint import Endpoint, replicas
-from engine.errors import ChatError, NotReadyError, UsageError
+from engine.access import Access
+from engine.chat import ChatRequest
+from engine.chat.listing import (
+    Model,
+    is_base_wrong,
+    lost_hint,
+    no_list,
+    other_bases,
+    pick,
+    read_models,
+)
+from engine.chat.refusals import one_line, refusal
+from engine.chat.wire import encode
+from engine.endpoint import Endpoint, beside, replicas
+from engine.errors import ChatError, NotReadyError
+from engine.transcript import Conversation, Message
 
 if TYPE_CHECKING:
     from engine.chat.connection import Answer, Connection
 
 _WITHIN_S = 8.0
-_MOST_SHOWN = 8
-_LATER_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-_KEY_STATUS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-
-
-class _Meta(msgspec.Struct):
-    n_ctx: int | None = None
-
-
-class _Model(msgspec.Struct):
-    """An entry of /v1/models; the window has another name with every kind of server."""
-
-    id: str
-    aliases: list[str] = []
-    max_model_len: int | None = None
-    """vLLM, SGLang."""
-    meta: _Meta | None = None
-    """llama.cpp: `n_ctx` is the window of one slot, `n_ctx_train` says nothing about it."""
-    context_length: int | None = None
-    """OpenRouter, Together."""
-    context_window: int | None = None
-    """Groq."""
-
-    @property
-    def window(self) -> int | None:
-        n_ctx = self.meta.n_ctx if self.meta else None
-        return self.max_model_len or n_ctx or self.context_length or self.context_window
-
-
-class _Models(msgspec.Struct):
-    data: list[_Model]
 
 
 class _Generation(msgspec.Struct):
@@ -58,100 +37,119 @@ class _Props(msgspec.Struct):
     default_generation_settings: _Generation
 
 
-async def resolve(endpoint: Endpoint, *, key: str | None, within_s: float = _WITHIN_S) -> Endpoint:
+async def resolve(endpoint: Endpoint, *, access: Access, within_s: float = _WITHIN_S) -> Endpoint:
     """Return `endpoint` with its window filled in, having seen that every URL serves the model.
+
+    With a key one token is asked for as well: many servers list their models to anybody.
 
     Raises:
         NotReadyError: it is down, refuses the key, or is no OpenAI-compatible server.
         UsageError: it does not serve the model; the message names what it serves.
     """
-    windows = [await _window(each, key, within_s) for each in replicas(endpoint)]
-    window = min((window for window in windows if window), default=endpoint.max_model_len)
-    return msgspec.structs.replace(endpoint, max_model_len=window)
+    try:
+        async with asyncio.TaskGroup() as group:
+            asking = [
+                group.create_task(_window(each, access, within_s)) for each in replicas(endpoint)
+            ]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    windows = [window for task in asking if (window := task.result())]
+    smallest = min(windows, default=endpoint.max_model_len)
+    return msgspec.structs.replace(endpoint, max_model_len=smallest)
 
 
-async def _window(endpoint: Endpoint, key: str | None, within_s: float) -> int | None:
+async def _window(endpoint: Endpoint, access: Access, within_s: float) -> int | None:
     from engine.chat.connection import connect  # imports openai: 0.4 s
 
-    async with connect(endpoint, key=key, connect_s=within_s) as connection:
-        answer = await _ask(connection, endpoint, f"{endpoint.url}/models", within_s)
-        models = _models(endpoint, answer, key)
-        found = _pick(endpoint, models)
-        window = found.window
-        if window is None and found.meta is not None:
-            window = await _llama_cpp_window(connection, endpoint, within_s)
-    return window
+    async with connect(endpoint, access=access, connect_s=within_s) as connection:
+        asking = _Asking(endpoint, access, connection, within_s)
+        found = pick(endpoint, await asking.models())
+        if access.key:
+            await asking.for_one_token()
+        if found.window is None and found.meta is not None:
+            return await asking.llama_cpp_window()
+    return found.window
 
 
-async def _ask(connection: "Connection", endpoint: Endpoint, url: str, within_s: float) -> "Answer":
-    tried = f"endpoint {endpoint.model!r}: GET {url}"
-    try:
-        async with asyncio.timeout(within_s):
-            return await connection.get(url)
-    except TimeoutError as error:
-        raise NotReadyError(
-            f"{tried} was not answered within {within_s:g} s. Is the server still starting, "
-            "overloaded, or behind a firewall that drops requests?"
-        ) from error
-    except ChatError as error:
-        cause = one_line(str(error).partition(": no answer: ")[2] or str(error))
-        raise NotReadyError(f"{tried} failed: {cause}. {_hint(endpoint.url, cause)}") from error
+class _Asking:
+    """Questions to one address, all of them within one time."""
 
+    def __init__(
+        self, endpoint: Endpoint, access: Access, connection: "Connection", within_s: float
+    ) -> None:
+        self._endpoint = endpoint
+        self._access = access
+        self._connection = connection
+        self._within_s = within_s
+        self._until = asyncio.get_running_loop().time() + within_s
 
-def _hint(url: str, cause: str) -> str:
-    parts = urlsplit(url)
-    address = f"{parts.netloc}{parts.path}"
-    if "CERTIFICATE" in cause.upper():
-        return "Its certificate is not trusted here; SSL_CERT_FILE may name its authority's."
-    if re.search(r"Connect call failed|resolution|not known", cause):
-        return "Is the server started, and are host and port right?"
-    if parts.scheme == "https":
-        return f"Something is there; if it speaks plain HTTP, write http://{address}."
-    return f"Something is there that does not answer as HTTP; if it wants TLS, write https://{address}."
+    async def models(self) -> list[Model]:
+        answer = await self._get(f"{self._endpoint.url}/models")
+        models = read_models(answer.body)
+        if models is None:
+            raise no_list(
+                self._endpoint,
+                answer.status,
+                answer.body,
+                access=self._access,
+                nearby=await self._nearby() if is_base_wrong(answer.status) else None,
+            )
+        return models
 
+    async def for_one_token(self) -> None:
+        """Have the key tried. What a server says that is slow or busy is left to the run."""
+        url = f"{self._endpoint.url}/chat/completions"
+        body = encode(_ONE_TOKEN, served_model=self._endpoint.served_model)
+        try:
+            async with asyncio.timeout_at(self._until):
+                answer = await self._connection.post(url, body)
+        except (TimeoutError, ChatError):
+            return
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            return
+        error = refusal(self._endpoint, status=answer.status, body=answer.body, access=self._access)
+        if not error.is_transient:
+            raise NotReadyError(str(error))
 
-def _models(endpoint: Endpoint, answer: "Answer", key: str | None) -> list[_Model]:
-    said = one_line(detail(answer.body), key)
-    tried = f"endpoint {endpoint.model!r}: GET {endpoint.url}/models was answered {answer.status}"
-    if answer.status in _KEY_STATUS:
-        remedy = key_remedy(endpoint, has_key=bool(key))
-        raise NotReadyError(f"{tried}: {said}. {remedy}")
-    if answer.status in _LATER_STATUS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise NotReadyError(f"{tried}: {said}. The server is there but not ready; try again later.")
-    try:
-        return msgspec.json.decode(answer.body, type=_Models).data
-    except ValueError as error:
-        raise NotReadyError(
-            f"{tried}: {said}. That is no OpenAI-compatible server, or not its base URL (which "
-            "usually ends in /v1)."
-        ) from error
+    async def llama_cpp_window(self) -> int | None:
+        """Ask /props, which lies beside /v1: older llama.cpp servers tell the window only there."""
+        try:
+            answer = await self._get(beside(self._endpoint.url, "props"))
+            return msgspec.json.decode(answer.body, type=_Props).default_generation_settings.n_ctx
+        except (NotReadyError, ValueError):
+            return None
 
-
-def _pick(endpoint: Endpoint, models: list[_Model]) -> _Model:
-    wanted = endpoint.served_model
-    for model in models:
-        if wanted == model.id or wanted in model.aliases:
-            return model
-    names = [model.id for model in models]
-    near = get_close_matches(wanted, names, n=1, cutoff=0.5)
-    chosen = near[0] if near else names[0] if names else "MODEL"
-    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
-    raise UsageError(
-        f"endpoint {endpoint.model!r}: {endpoint.url} does not serve {wanted!r}. It serves: "
-        f"{', '.join(names[:_MOST_SHOWN]) or 'nothing'}{more}."
-        + (f" Did you mean {near[0]!r}?" if near else "")
-        + f" Name it behind a #: --endpoint {endpoint.model}={endpoint.url}#{chosen}"
-    )
-
-
-async def _llama_cpp_window(
-    connection: "Connection", endpoint: Endpoint, within_s: float
-) -> int | None:
-    """Ask /props, which lies beside /v1: older llama.cpp servers state the window only there."""
-    parts = urlsplit(endpoint.url)
-    try:
-        url = f"{parts.scheme}://{parts.netloc}/props"
-        answer = await _ask(connection, endpoint, url, within_s)
-        return msgspec.json.decode(answer.body, type=_Props).default_generation_settings.n_ctx
-    except (NotReadyError, ValueError):
+    async def _nearby(self) -> str | None:
+        """Return a base URL of this server that lists models."""
+        for base in other_bases(self._endpoint.url):
+            try:
+                answer = await self._get(f"{base}/models")
+            except NotReadyError:
+                return None
+            if read_models(answer.body) is not None:
+                return base
         return None
+
+    async def _get(self, url: str) -> "Answer":
+        tried = f"endpoint {self._endpoint.model!r}: GET {url}"
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await self._connection.get(url)
+        except TimeoutError as error:
+            raise NotReadyError(
+                f"{tried} was not answered within {self._within_s:g} s. Is the server still "
+                "starting, overloaded, or behind a firewall that drops requests?"
+            ) from error
+        except ChatError as error:
+            cause = one_line(str(error).partition(": no answer: ")[2] or str(error))
+            hint = lost_hint(self._endpoint.url, cause)
+            raise NotReadyError(f"{tried} failed: {cause}. {hint}") from error
+
+
+_ONE_TOKEN = ChatRequest(
+    conversation=Conversation([Message("user", "Hi")]),
+    seed=0,
+    temperature=0.7,
+    top_p=0.9,
+    max_tokens=1,
+)

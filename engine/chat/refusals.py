@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from engine.access import OPEN, Access
 from engine.endpoint import Endpoint
 from engine.errors import ChatError, ContextOverflowError
 
@@ -49,10 +50,9 @@ def where(endpoint: Endpoint) -> str:
     return f"{endpoint.model!r} at {endpoint.url} (served as {endpoint.served_model!r})"
 
 
-def one_line(text: str, key: str | None = None) -> str:
+def one_line(text: str, access: Access = OPEN) -> str:
     """Return `text` on one line, shortened, and without the key should the server echo it."""
-    shown = text.replace(key, "[key]") if key else text
-    line = _SPACE.sub(" ", shown).strip()
+    line = _SPACE.sub(" ", access.hidden(text)).strip()
     return line if len(line) <= _MOST_DETAIL else line[:_MOST_DETAIL] + "..."
 
 
@@ -99,18 +99,18 @@ def refusal(
     *,
     status: int,
     body: bytes,
-    key: str | None = None,
+    access: Access = OPEN,
     retry_after_s: float | None = None,
 ) -> ChatError:
     """Return the error that an answer with `status` (not 2xx) stands for."""
     said = detail(body)
-    shown = one_line(said, key)
+    shown = one_line(said, access)
     if status in _OVERFLOW_STATUS and (status == 413 or _OVERFLOW.search(said)):  # noqa: PLR2004
         return ContextOverflowError(
             f"{where(endpoint)}: the conversation does not fit the window: {shown}", status=status
         )
     is_transient = _is_transient(status, said)
-    remedy = "" if is_transient else f" {_remedy(endpoint, status, said, has_key=bool(key))}"
+    remedy = "" if is_transient else f" {_remedy(endpoint, status, said, has_key=bool(access.key))}"
     return ChatError(
         f"{where(endpoint)}: {_what(status)}: {shown}{_stop(shown, remedy)}{remedy}",
         status=status,

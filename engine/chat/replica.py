@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from asyncio_throttle.throttler import Throttler
 
+from engine.access import Access
 from engine.chat.admission import Clock, Gate
 from engine.chat.load import Load, parse_load
 from engine.chat.patience import Patience, Sleep
@@ -41,7 +42,7 @@ class Replica:
     def __init__(
         self,
         endpoint: Endpoint,
-        key: str | None,
+        access: Access,
         connection: "Connection",
         *,
         patience: Patience,
@@ -50,7 +51,7 @@ class Replica:
     ) -> None:
         """Ask `endpoint` over `connection`."""
         self._endpoint = endpoint
-        self._key = key
+        self._access = access
         self.connection = connection
         self._answer_s = patience.answer_s
         self._clock = clock
@@ -153,12 +154,12 @@ class Replica:
             self._endpoint,
             status=status,
             body=answer.body,
-            key=self._key,
+            access=self._access,
             retry_after_s=answer.retry_after_s,
         )
 
     def _unreadable(self, answer: "Answer", error: ValueError) -> ChatError:
-        said = one_line(detail(answer.body), self._key)
+        said = one_line(detail(answer.body), self._access)
         message = f"{where(self._endpoint)}: the answer is no completion ({error}): {said}"
         return ChatError(message, status=answer.status, is_transient=True)
 

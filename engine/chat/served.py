@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import tenacity
 
+from engine.access import Access
 from engine.chat import ChatBackend, ChatRequest
 from engine.chat.admission import Clock, Gate
 from engine.chat.load import Load
@@ -33,7 +34,7 @@ def _unchecked() -> None:
 async def open_backend(
     endpoint: Endpoint,
     *,
-    key: str | None,
+    access: Access,
     patience: Patience | None = None,
     notice: Notice = _unnoticed,
     sleep: Sleep = asyncio.sleep,
@@ -45,7 +46,7 @@ async def open_backend(
     and `clock` tells how long that was.
 
     Raises:
-        UsageError: the key cannot be sent in a header.
+        UsageError: the key cannot be sent in a header, or the CA file cannot be read.
     """
     from engine.chat.connection import connect  # imports openai: 0.4 s
 
@@ -54,10 +55,10 @@ async def open_backend(
         opened: list[Replica] = []
         for each in replicas(endpoint):
             connection = await stack.enter_async_context(
-                connect(each, key=key, connect_s=patience.connect_s)
+                connect(each, access=access, connect_s=patience.connect_s)
             )
             opened.append(
-                Replica(each, key, connection, patience=patience, clock=clock, sleep=sleep)
+                Replica(each, access, connection, patience=patience, clock=clock, sleep=sleep)
             )
         await stack.enter_async_context(watching(tuple(opened)))
         retrying = policy(patience, sleep=sleep, notice=notice)

@@ -5,6 +5,7 @@ follows redirects by itself or not at all. The layers of an httpx client (authen
 redirects, cookies, hooks) would cost 0.15 ms of each request and have nothing left to do.
 """
 
+import ssl
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,8 +13,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import httpx2
 
-from engine.endpoint import is_loopback
-from engine.errors import ChatError
+from engine.endpoint import Endpoint, is_loopback
+from engine.errors import ChatError, UsageError
 
 if TYPE_CHECKING:
     from httpx2._types import HeaderTypes, RequestContent
@@ -28,9 +29,13 @@ _TOO_LARGE = f"the answer is larger than {_MOST_ANSWER_BYTES >> 20} MiB; stopped
 class Carrier(httpx2.AsyncClient):
     """Sends requests as the client above states them. Belongs to the event loop that runs."""
 
-    def __init__(self, url: str, *, connect_s: float) -> None:
-        """Carry requests to the server at `url`, which must be reached within `connect_s`."""
-        self._pool = _Pool(url, connect_s)
+    def __init__(self, endpoint: Endpoint, *, connect_s: float) -> None:
+        """Carry requests to the server of `endpoint`, which must be reached within `connect_s`.
+
+        Raises:
+            UsageError: the CA file cannot be read.
+        """
+        self._pool = _Pool(endpoint, connect_s)
         super().__init__(
             transport=self._pool,
             timeout=httpx2.Timeout(None, connect=connect_s),
@@ -58,18 +63,21 @@ class Carrier(httpx2.AsyncClient):
 class _Pool(httpx2.AsyncBaseTransport):
     """The connections to one server."""
 
-    def __init__(self, url: str, connect_s: float) -> None:
-        parts = urlsplit(url)
+    def __init__(self, endpoint: Endpoint, connect_s: float) -> None:
+        parts = urlsplit(endpoint.url)
         is_tls = parts.scheme == "https"
+        # A proxy of the environment is not for this machine; one that the endpoint names is.
+        has_proxies = endpoint.proxy is None and not is_loopback(parts.hostname or "")
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=_NO_LIMIT,
                 keepalive_timeout=_KEEPALIVE_S,
-                ssl=httpx2.create_ssl_context() if is_tls else True,
+                ssl=trusting(endpoint) if is_tls else True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
-            trust_env=not is_loopback(parts.hostname or ""),  # no proxy reaches this loopback
+            proxy=endpoint.proxy or None,
+            trust_env=has_proxies,
             auto_decompress=False,
         )
 
@@ -90,6 +98,26 @@ class _Pool(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+def trusting(endpoint: Endpoint) -> ssl.SSLContext:
+    """Return whose certificates are believed at `endpoint`: the system's authorities, or its own.
+
+    Raises:
+        UsageError: the CA file cannot be read, or holds no certificate.
+    """
+    if not endpoint.is_tls_verified:
+        return httpx2.create_ssl_context(verify=False)
+    if endpoint.ca_file is None:
+        return httpx2.create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=endpoint.ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(
+            f"ca_file of endpoint {endpoint.model!r}: {endpoint.ca_file} holds no certificates "
+            f"that can be read ({error.strerror or error}). It is a PEM file of the authority "
+            "that signed the server's certificate."
+        ) from error
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -14,7 +14,7 @@ from engine.cli.changes import CONTROL, Change, changed, parse_change
 from engine.cli.conduct import carry_out
 from engine.cli.console import say
 from engine.cli.options import Options, Repeatable
-from engine.cli.resume import options_of
+from engine.cli.resume import endpoints_in, options_of
 from engine.cli.serving.choice import choose
 from engine.cli.study import Study
 from engine.errors import UsageError
@@ -126,7 +126,9 @@ def _study(manifest: Manifest, given: Options, arms: Sequence[_Arm], at: str) ->
     _check_distinct(begun)
     options = _options(manifest, given)
     return Study(
-        serving=choose(options, tuple(dict.fromkeys(arm.model for arm in arms))),
+        serving=choose(
+            options, tuple(dict.fromkeys(arm.model for arm in arms)), endpoints_in(manifest)
+        ),
         phases=tuple({arm.phase.key: arm.phase for arm in arms}.values()),
         options=options,
         fork=fork_of,
@@ -136,11 +138,9 @@ def _study(manifest: Manifest, given: Options, arms: Sequence[_Arm], at: str) ->
 
 def _options(manifest: Manifest, given: Options) -> Options:
     """Return what is given, and for what is not the settings of the run."""
-    kept = options_of(manifest, given.endpoint)
+    kept = options_of(manifest)
     return replace(
         given,
-        endpoint=kept.endpoint,
-        checkpoint=(*kept.checkpoint, *given.checkpoint),
         heritage=given.heritage or kept.heritage,
         wrong_heritage=given.wrong_heritage or kept.wrong_heritage,
         seed=kept.seed,

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from engine.chat.served import Served, open_backend
+from engine.cli.access import access_of
 from engine.cli.certify import certify, secrets_of, tell
 from engine.cli.console import say
 from engine.cli.knowledge import Knowledge, opened_knowledge
@@ -22,7 +23,6 @@ from engine.manifest import Certificate, Manifest
 from engine.purity import Secrets
 from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
-from engine.settings import read_key
 from engine.standing import Standing
 from engine.transcript import Conversation, Investigation, Message
 
@@ -123,4 +123,4 @@ async def _are_counted(backends: Iterable[Served]) -> bool:
 
 
 def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[Served]:
-    return open_backend(endpoint, key=read_key(endpoint.key_variable))
+    return open_backend(endpoint, access=access_of(endpoint))

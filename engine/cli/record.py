@@ -34,7 +34,7 @@ def manifest_of(
         replicates=study.options.replicates,
         concurrency=study.concurrency,
         serving=study.serving.kind,
-        arms=tuple(_arm(endpoint, knowledge) for endpoint in endpoints),
+        arms=tuple(_arm(endpoint, knowledge, study) for endpoint in endpoints),
         phases=study.phases,
         capabilities=knowledge.capabilities,
         probe=knowledge.probe,
@@ -113,8 +113,11 @@ def _changes(
             yield name, before.get(name), now.get(name)
 
 
-def _arm(endpoint: Endpoint, knowledge: Knowledge) -> Arm:
+def _arm(endpoint: Endpoint, knowledge: Knowledge, study: Study) -> Arm:
     known = knowledge.checkpoint(endpoint.model)
     pinned = msgspec.structs.replace(endpoint, checkpoint=known.origin if known else None)
-    fields = msgspec.structs.asdict(pinned)
-    return Arm(**fields, checkpoint_fingerprint=known.fingerprint if known else None)
+    return Arm(
+        **msgspec.to_builtins(pinned),
+        checkpoint_fingerprint=known.fingerprint if known else None,
+        is_given=endpoint.model in study.serving.given,
+    )

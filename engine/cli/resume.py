@@ -3,11 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from engine.cli.conduct import continue_study, see_through
 from engine.cli.console import say
 from engine.cli.options import Deadline, Display, Options
 from engine.cli.serving.choice import choose
 from engine.cli.study import Study
+from engine.endpoint import Endpoint
 from engine.manifest import Arm, Manifest, read_manifest
 
 
@@ -49,7 +52,7 @@ def resume(
         max_tokens=max_tokens,
         display=display,
     )
-    serving = choose(options, [arm.model for arm in manifest.arms])
+    serving = choose(options, [arm.model for arm in manifest.arms], endpoints_in(manifest))
     study = Study(
         serving=serving,
         phases=manifest.phases,
@@ -61,13 +64,12 @@ def resume(
 
 
 def options_of(manifest: Manifest, endpoint: tuple[str, ...] = ()) -> Options:
-    """Return the settings of a run; `endpoint` takes the place of addresses, or adds some."""
+    """Return the settings of a run, but for its endpoints; `endpoint` is given beside it."""
     folders = {name: item.directory for name, item in manifest.documents.items() if item.directory}
     return Options(
         heritage=Path(folders["true"]) if "true" in folders else None,
         wrong_heritage=Path(folders["wrong"]) if "wrong" in folders else None,
-        endpoint=_endpoints(manifest, endpoint),
-        checkpoint=_checkpoints(manifest),
+        endpoint=endpoint,
         replicates=manifest.replicates,
         seed=manifest.seed,
         concurrency=manifest.concurrency,
@@ -76,20 +78,12 @@ def options_of(manifest: Manifest, endpoint: tuple[str, ...] = ()) -> Options:
     )
 
 
-def _endpoints(manifest: Manifest, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the addresses of the run's arms, replaced by those given."""
-    if manifest.serving != "endpoint":
-        return given
-    moved = {text.partition("=")[0] for text in given}
-    kept = [_address(arm) for arm in manifest.arms if arm.model not in moved]
-    return (*kept, *given)
+def endpoints_in(manifest: Manifest) -> tuple[Endpoint, ...]:
+    """Return the endpoints that were given to a run, as they were."""
+    return tuple(_endpoint(arm) for arm in manifest.arms if arm.is_given)
 
 
-def _address(arm: Arm) -> str:
-    return f"{arm.model}={','.join((arm.url, *arm.others))}#{arm.served_model}"
-
-
-def _checkpoints(manifest: Manifest) -> tuple[str, ...]:
-    if manifest.serving != "endpoint":
-        return ()
-    return tuple(f"{arm.model}={arm.checkpoint}" for arm in manifest.arms if arm.checkpoint)
+def _endpoint(arm: Arm) -> Endpoint:
+    """Return where `arm` answered; what it serves now is asked anew."""
+    values = arm.model_dump(include={*Endpoint.__struct_fields__} - {"max_model_len"})
+    return msgspec.convert(values, Endpoint)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from engine.access import OPEN
 from engine.chat import ChatBackend
 from engine.chat.served import open_backend
 from engine.cli.knowledge import Knowledge
@@ -81,7 +82,7 @@ async def measure(
         )
         measured: dict[tuple[str, str], Outcome] = {}
         for model, endpoint in zip(models, endpoints, strict=True):
-            chat = await stack.enter_async_context(open_backend(endpoint, key=None))
+            chat = await stack.enter_async_context(open_backend(endpoint, access=OPEN))
             arm = Arm(model=model, chat=chat, knowledge=knowledge)
             for trial in tried:
                 outcomes = await _outcomes(arm, trial, sandbox, n=n, seed=seed)

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from engine.access import Access
 from engine.chat import ChatBackend, ChatRequest
 from engine.chat.patience import Patience
 from engine.chat.served import open_backend
@@ -83,7 +84,7 @@ async def asking(
         endpoint = make_endpoint(server.url, requests_per_s=requests_per_s)
         async with open_backend(
             endpoint,
-            key=key,
+            access=Access(key=key),
             patience=patience,
             notice=pauses.notice,
             sleep=pauses.sleep,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.access import OPEN
 from engine.chat import ChatBackend
 from engine.chat.admission import Gate, limit_for
 from engine.chat.load import Load
@@ -143,7 +144,7 @@ async def test_a_remote_limit_is_found_and_kept() -> None:
         serving(server=server),
         open_backend(
             make_endpoint(server.url),
-            key=None,
+            access=OPEN,
             patience=Patience(attempts=100),
             sleep=pauses.sleep,
             clock=pauses.clock,
@@ -162,7 +163,7 @@ async def test_the_queue_of_a_local_server_is_kept_short() -> None:
     server = FaultyServer(latency_s=0.1, slots=4)
     async with (
         serving(server=server),
-        open_backend(make_endpoint(server.url), key=None) as backend,
+        open_backend(make_endpoint(server.url), access=OPEN) as backend,
         asyncio.TaskGroup() as group,
     ):
         (gate, _), *_ = backend.loads
@@ -181,7 +182,7 @@ async def two_replicas(first: FaultyServer, second: FaultyServer) -> AsyncGenera
     async with serving(server=first), serving(server=second):
         endpoint = msgspec.structs.replace(make_endpoint(first.url), others=(second.url,))
         async with open_backend(
-            endpoint, key=None, sleep=pauses.sleep, clock=pauses.clock
+            endpoint, access=OPEN, sleep=pauses.sleep, clock=pauses.clock
         ) as backend:
             yield backend
 
@@ -215,7 +216,7 @@ async def test_a_replica_whose_process_dies_is_replaced() -> None:
     async with server_process() as staying:
         async with server_process() as dying:
             endpoint = msgspec.structs.replace(make_endpoint(dying), others=(staying,))
-            opening = open_backend(endpoint, key=None, sleep=pauses.sleep, clock=pauses.clock)
+            opening = open_backend(endpoint, access=OPEN, sleep=pauses.sleep, clock=pauses.clock)
             backend = await opening.__aenter__()
             seat = backend.seat()
             await seat.complete(make_request())

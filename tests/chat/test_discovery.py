@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from engine.access import OPEN, Access
 from engine.chat.discovery import resolve
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError, UsageError
@@ -101,7 +102,7 @@ def _make_certificate(certificate: Path, key: Path) -> None:
 
 async def test_the_window_of_vllm_is_taken_over() -> None:
     async with serving(server=FaultyServer(window_tokens=2048)) as server:
-        found = await resolve(make_endpoint(server.url), key=None)
+        found = await resolve(make_endpoint(server.url), access=OPEN)
     assert found == Endpoint(
         model="small", url=server.url, served_model="served-model", max_model_len=2048
     )
@@ -115,13 +116,13 @@ async def test_each_kind_of_server_states_its_window_elsewhere(
     listed: object, window: int | None
 ) -> None:
     async with answering(web.json_response(listed)) as url:
-        assert (await resolve(make_endpoint(url), key=None)).max_model_len == window
+        assert (await resolve(make_endpoint(url), access=OPEN)).max_model_len == window
 
 
 async def test_a_model_that_is_not_served_gets_what_is_and_the_nearest() -> None:
     async with serving(server=FaultyServer(served=("tiny-0.6m", "tiny-2m"))) as server:
         with pytest.raises(UsageError, match="does not serve 'tiny-2'") as caught:
-            await resolve(make_endpoint(server.url, served_model="tiny-2"), key=None)
+            await resolve(make_endpoint(server.url, served_model="tiny-2"), access=OPEN)
     assert "It serves: tiny-0.6m, tiny-2m. Did you mean 'tiny-2m'?" in str(caught.value)
     assert f"--endpoint small={server.url}#tiny-2m" in str(caught.value)
 
@@ -129,39 +130,39 @@ async def test_a_model_that_is_not_served_gets_what_is_and_the_nearest() -> None
 async def test_a_server_that_serves_nothing_is_said_to() -> None:
     async with serving(server=FaultyServer(served=())) as server:
         with pytest.raises(UsageError, match="It serves: nothing"):
-            await resolve(make_endpoint(server.url), key=None)
+            await resolve(make_endpoint(server.url), access=OPEN)
 
 
 async def test_a_long_list_of_models_is_cut() -> None:
     served = tuple(f"m{place}" for place in range(300))
     async with serving(server=FaultyServer(served=served)) as server:
         with pytest.raises(UsageError, match="and 292 more"):
-            await resolve(make_endpoint(server.url), key=None)
+            await resolve(make_endpoint(server.url), access=OPEN)
 
 
 async def test_a_refused_key_names_its_variable() -> None:
     async with serving(server=FaultyServer(key="another")) as server:
         with pytest.raises(NotReadyError, match="key in OPENAI_API_KEY is refused") as caught:
-            await resolve(make_endpoint(server.url), key=KEY)
+            await resolve(make_endpoint(server.url), access=Access(key=KEY))
     assert KEY not in str(caught.value)
 
 
 async def test_a_missing_key_names_its_variable() -> None:
     async with serving(server=FaultyServer(key="another")) as server:
         with pytest.raises(NotReadyError, match="OPENAI_API_KEY is not set"):
-            await resolve(make_endpoint(server.url), key=None)
+            await resolve(make_endpoint(server.url), access=OPEN)
 
 
 async def test_a_server_that_is_down_is_asked_for() -> None:
     with pytest.raises(NotReadyError, match="Is the server started") as caught:
-        await resolve(make_endpoint("http://127.0.0.1:1/v1"), key=None)
+        await resolve(make_endpoint("http://127.0.0.1:1/v1"), access=OPEN)
     assert "GET http://127.0.0.1:1/v1/models failed" in str(caught.value)
 
 
 async def test_a_server_that_does_not_answer_ends_the_wait() -> None:
     async with listening(_silent) as address:
         with pytest.raises(NotReadyError, match=r"not answered within 0\.2 s"):
-            await resolve(make_endpoint(f"http://{address}/v1"), key=None, within_s=0.2)
+            await resolve(make_endpoint(f"http://{address}/v1"), access=OPEN, within_s=0.2)
 
 
 @pytest.mark.parametrize(
@@ -179,35 +180,35 @@ async def test_a_server_that_does_not_answer_ends_the_wait() -> None:
 async def test_what_is_no_openai_server_is_said_to_be_none(answer: web.Response) -> None:
     async with answering(answer) as url:
         with pytest.raises(NotReadyError, match="no OpenAI-compatible server"):
-            await resolve(make_endpoint(url), key=None)
+            await resolve(make_endpoint(url), access=OPEN)
 
 
 async def test_a_server_that_is_loading_is_not_ready() -> None:
     async with answering(web.Response(status=503, text='{"error":"Loading model"}')) as url:
         with pytest.raises(NotReadyError, match="not ready; try again later"):
-            await resolve(make_endpoint(url), key=None)
+            await resolve(make_endpoint(url), access=OPEN)
 
 
 async def test_another_protocol_is_told_from_a_dead_port() -> None:
     async with listening(_greeting) as address:
         with pytest.raises(NotReadyError, match="does not answer as HTTP"):
-            await resolve(make_endpoint(f"http://{address}/v1"), key=None)
+            await resolve(make_endpoint(f"http://{address}/v1"), access=OPEN)
 
 
 async def test_https_to_a_plain_port_says_http() -> None:
     async with serving() as server:
         url = server.url.replace("http://", "https://")
         with pytest.raises(NotReadyError, match=f"plain HTTP, write {server.url}"):
-            await resolve(make_endpoint(url), key=None)
+            await resolve(make_endpoint(url), access=OPEN)
 
 
 async def test_http_to_a_tls_port_says_https(tls: ssl.SSLContext) -> None:
     async with listening(_greeting, tls=tls) as address:
         with pytest.raises(NotReadyError, match=f"TLS, write https://{address}/v1"):
-            await resolve(make_endpoint(f"http://{address}/v1"), key=None)
+            await resolve(make_endpoint(f"http://{address}/v1"), access=OPEN)
 
 
 async def test_a_certificate_that_is_not_trusted_is_named(tls: ssl.SSLContext) -> None:
     async with listening(_greeting, tls=tls) as address:
         with pytest.raises(NotReadyError, match="certificate is not trusted"):
-            await resolve(make_endpoint(f"https://{address}/v1"), key=None)
+            await resolve(make_endpoint(f"https://{address}/v1"), access=OPEN)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from engine.access import OPEN, Access
 from engine.chat.patience import Patience
 from engine.chat.served import open_backend
 from engine.errors import ChatError, UsageError
@@ -64,7 +65,7 @@ async def test_cancelling_aborts_the_request_at_the_server() -> None:
 
 async def test_closing_the_backend_closes_its_connections() -> None:
     async with serving() as server:
-        async with open_backend(make_endpoint(server.url), key=None) as backend:
+        async with open_backend(make_endpoint(server.url), access=OPEN) as backend:
             await backend.complete(make_request())
             assert server.n_connections
         while server.n_connections:
@@ -125,14 +126,14 @@ async def test_a_proxy_in_the_environment_is_used_for_other_hosts(
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     endpoint = make_endpoint("http://models.invalid/v1")
-    async with open_backend(endpoint, key=None, patience=Patience(attempts=1)) as backend:
+    async with open_backend(endpoint, access=OPEN, patience=Patience(attempts=1)) as backend:
         with pytest.raises(ChatError, match=r"127\.0\.0\.1:1\b"):
             await backend.complete(make_request())
 
 
 async def test_a_server_that_is_down_is_transient_and_named() -> None:
     endpoint = make_endpoint("http://127.0.0.1:1/v1")
-    async with open_backend(endpoint, key=None, patience=Patience(attempts=1)) as backend:
+    async with open_backend(endpoint, access=OPEN, patience=Patience(attempts=1)) as backend:
         with pytest.raises(ChatError, match="Connect call failed") as caught:
             await backend.complete(make_request())
     assert caught.value.is_transient
@@ -151,7 +152,7 @@ async def test_settings_of_other_programs_in_the_environment_are_not_sent(
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", "cl\u00e9"])
 async def test_a_key_that_cannot_be_sent_is_a_usage_error_that_hides_it(key: str) -> None:
     with pytest.raises(UsageError, match="OPENAI_API_KEY") as caught:
-        async with open_backend(make_endpoint("http://127.0.0.1:1/v1"), key=key):
+        async with open_backend(make_endpoint("http://127.0.0.1:1/v1"), access=Access(key=key)):
             pass
     assert key not in str(caught.value)
 

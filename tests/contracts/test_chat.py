@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from engine.access import OPEN
 from engine.chat import ChatBackend, ChatRequest
 from engine.chat.discovery import resolve
 from engine.chat.scripted import ScriptedBackend
@@ -55,9 +56,9 @@ async def served() -> AsyncGenerator[ChatCase]:
 @asynccontextmanager
 async def served_at(endpoint: Endpoint) -> AsyncGenerator[ChatCase]:
     """Open the case of a real server: its window is what discovery finds."""
-    found = await resolve(endpoint, key=None)
+    found = await resolve(endpoint, access=OPEN)
     assert found.max_model_len is not None
-    async with open_backend(found, key=None) as backend:
+    async with open_backend(found, access=OPEN) as backend:
         yield ChatCase(backend=backend, window_tokens=found.max_model_len)
 
 

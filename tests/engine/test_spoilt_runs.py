@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.access import OPEN
 from engine.chat.patience import Patience
 from engine.chat.served import open_backend
 from engine.compare.measures import measure, summarise
@@ -59,7 +60,7 @@ async def spoilt_run(journal_path: Path) -> dict[str, StopReason]:
         open_sandbox(Limits()) as sandbox,
         open_backend(
             Endpoint(model="a", url=url, served_model="served-model"),
-            key=None,
+            access=OPEN,
             patience=Patience(answer_s=20.0),
         ) as backend,
     ):

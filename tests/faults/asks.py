@@ -27,6 +27,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     """How often exactly this body had come before."""
     authorization: str | None
+    headers: dict[str, str] = {}
+    """By lower-case name."""
 
     @property
     def turn(self) -> int:

@@ -11,6 +11,7 @@ class Fault(StrEnum):
 
     NONE = "none"
     RATE_LIMIT = "rate_limit"
+    BRIEF_RATE_LIMIT = "brief_rate_limit"
     NO_CREDIT = "no_credit"
     SERVER_ERROR = "server_error"
     UNAVAILABLE = "unavailable"
@@ -72,6 +73,11 @@ CANNED: dict[Fault, Canned] = {
         429,
         _openai("Rate limit reached", "requests", "rate_limit_exceeded"),
         headers=(("Retry-After", "7"),),
+    ),
+    Fault.BRIEF_RATE_LIMIT: Canned(
+        429,
+        _openai("Rate limit reached", "requests", "rate_limit_exceeded"),
+        headers=(("retry-after-ms", "200"),),
     ),
     Fault.NO_CREDIT: Canned(
         429,

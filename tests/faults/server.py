@@ -6,6 +6,7 @@ python -m tests.faults.server --mix reset:0.05,rate_limit:0.02    # prints its b
 
 import argparse
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -31,6 +32,8 @@ class FaultyServer:
     served: tuple[str, ...] = ("served-model",)
     key: str | None = None
     """The only key that is accepted; None accepts all."""
+    lists_to_all: bool = False
+    """GET /v1/models is answered without the key."""
     latency_s: float = 0.0
     slots: int | None = None
     """Answered at once; the others wait, and /metrics tells of both. None: all, and no metrics."""
@@ -67,6 +70,7 @@ class FaultyServer:
             body=msgspec.json.decode(raw, type=Asked),
             attempt=self._seen[raw],
             authorization=request.headers.get("Authorization"),
+            headers={name.lower(): value for name, value in request.headers.items()},
         )
         self._seen[raw] += 1
         self.asks.append(ask)
@@ -79,7 +83,7 @@ class FaultyServer:
 
     async def models(self, request: web.Request) -> web.StreamResponse:
         """List the served models as vLLM does."""
-        if not self._is_allowed(request.headers.get("Authorization")):
+        if not (self.lists_to_all or self._is_allowed(request.headers.get("Authorization"))):
             return _canned(Fault.WRONG_KEY)
         entries = [{"id": name, "max_model_len": self.window_tokens} for name in self.served]
         return web.json_response({"object": "list", "data": entries})
@@ -191,9 +195,9 @@ async def _send_endlessly(request: web.Request) -> web.StreamResponse:
 
 @asynccontextmanager
 async def serving(
-    *, port: int = 0, server: FaultyServer | None = None
+    *, port: int = 0, server: FaultyServer | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[FaultyServer]:
-    """Run `server` on a free loopback port until the block ends."""
+    """Run `server` on a free loopback port until the block ends; over TLS with a context."""
     server = server or FaultyServer()
     app = web.Application(client_max_size=2**30)
     app.router.add_post("/v1/chat/completions", server.complete)
@@ -202,10 +206,10 @@ async def serving(
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port, backlog=2048)
+        site = web.TCPSite(runner, "127.0.0.1", port, backlog=2048, ssl_context=tls)
         await site.start()
         server.runner = runner
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/v1"
         yield server
     finally:
         await runner.cleanup()

@@ -28,10 +28,12 @@ class Serving:
     """A way to get endpoints; nothing is started until `open` is entered."""
 
     kind: str
-    """"endpoint", "embedded" or "vllm"."""
+    """"endpoint", "embedded" or "vllm"; "endpoint+embedded" where it is both."""
     reason: str
     """Why this way was chosen, for the person at the terminal."""
     models: tuple[str, ...]
+    given: tuple[str, ...] = ()
+    """Those of `models` whose endpoints are the user's; the others' servers are started."""
     open: Callable[[Path], Opened]
     """log directory -> endpoints of `models`, in their order."""
     weights: Mapping[str, Weights] = field(default_factory=dict[str, Weights])

@@ -1,6 +1,6 @@
 """Which way of serving is the best that is there."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,32 +11,49 @@ from engine.cli.options import Options
 from engine.cli.planning import DEFAULT_MODELS, Wanted, find_hardware, find_precision, names_of
 from engine.cli.serving import Serving, checkpoints_of
 from engine.cli.serving.embedded import TINY_KEYS, embedded
-from engine.cli.serving.given import given
+from engine.cli.serving.given import endpoints_of, given
 from engine.cli.serving.launched import launched
+from engine.cli.serving.mixed import mixed
 from engine.cli.serving.running import find_kept, kept_serving
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
 from engine.settings import read_settings
 from servers.kept import Kept, KeptModel
+from servers.presets import find_preset
 
 
-def choose(options: Options, wanted: Sequence[str]) -> Serving:
+def choose(options: Options, wanted: Sequence[str], recorded: Iterable[Endpoint] = ()) -> Serving:
     """Return how the `wanted` models are served; all that there are when none is named.
 
     Endpoints that are given come first, then what this machine has.
+    `recorded`: the endpoints that were given to a run that is taken up again.
 
     Raises:
         UsageError: an endpoint or a model name is wrong; the remedy is named.
         NotReadyError: the models do not fit this machine, or what serves them is not there.
     """
-    if options.endpoint:
-        return given(options, wanted)
-    asked = Wanted(
-        models=",".join(wanted) or None,
+    endpoints = endpoints_of(options, recorded)
+    if not endpoints:
+        return _here(options, wanted, checkpoint=options.checkpoint)
+    there = [endpoint.model for endpoint in endpoints]
+    here = [name for name in wanted if name not in there and _is_local(name)]
+    if not here:
+        return given(endpoints, wanted)
+    asked = [name for name in wanted if name not in here]
+    return mixed(given(endpoints, asked), _here(options, here), wanted)
+
+
+def _is_local(name: str) -> bool:
+    return name in TINY_KEYS or find_preset(name) is not None or "/" in name
+
+
+def _here(options: Options, names: Sequence[str], checkpoint: Sequence[str] = ()) -> Serving:
+    wanted = Wanted(
+        models=",".join(names) or None,
         hardware=options.hardware,
         quantization=options.quantization,
     )
-    return on_this_machine(asked, vllm=options.vllm, checkpoint=options.checkpoint)
+    return on_this_machine(wanted, vllm=options.vllm, checkpoint=checkpoint)
 
 
 def on_this_machine(

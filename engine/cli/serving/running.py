@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 
 from engine.chat.discovery import resolve
+from engine.cli.access import access_of
 from engine.cli.serving import Serving, Weights
 from engine.endpoint import Endpoint
-from engine.settings import read_key, read_settings
+from engine.settings import read_settings
 from servers.embedded.model import TINY_KEYS
 from servers.kept import Kept, KeptModel, read_kept
 from servers.model import Precision
@@ -79,5 +80,5 @@ def kept_serving(models: Sequence[tuple[Kept, KeptModel]]) -> Serving:
 
 async def _found(endpoint: Endpoint) -> Endpoint:
     """Ask the server what it serves; what only its `serve` knew of the weights is kept."""
-    found = await resolve(endpoint, key=read_key(endpoint.key_variable))
+    found = await resolve(endpoint, access=access_of(endpoint))
     return msgspec.structs.replace(found, checkpoint=endpoint.checkpoint)

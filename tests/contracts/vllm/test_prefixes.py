@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 import pytest
 
+from engine.access import OPEN
 from engine.chat import ChatRequest
 from engine.chat.load import Load, parse_load
 from engine.chat.served import Served as Backend
@@ -89,7 +90,7 @@ class Steered:
 
 @asynccontextmanager
 async def steered(endpoint: Endpoint, *, has_cache_watched: bool = True) -> AsyncGenerator[Steered]:
-    async with open_backend(endpoint, key=None) as backend:
+    async with open_backend(endpoint, access=OPEN) as backend:
         yield Steered(backend, endpoint, has_cache_watched)
 
 
