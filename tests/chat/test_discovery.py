@@ -1,11 +1,8 @@
 """What an endpoint serves, and every way in which asking it can fail."""
 
-import asyncio
 import ssl
 import subprocess
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from engine.access import OPEN, Access
 from engine.chat.discovery import resolve
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError, UsageError
+from tests.chat.answering import answering, listening
 from tests.chat.asking import KEY, make_endpoint
 from tests.faults.server import FaultyServer, serving
 
@@ -22,54 +20,6 @@ LLAMA_CPP = {"data": [{"id": "/m/a.gguf", "aliases": ["served-model"], "meta": {
 OLD_LLAMA_CPP = {"data": [{"id": "served-model", "meta": {"n_ctx_train": 4096}}]}
 OPEN_ROUTER = {"data": [{"id": "served-model", "context_length": 32_000}]}
 BARE = {"data": [{"id": "served-model"}]}
-
-DEADLINE_S = 30.0
-Connected = Callable[[StreamReader, StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def answering(models: web.Response) -> AsyncGenerator[str]:
-    """Serve one fixed answer to GET /v1/models, and llama.cpp's /props."""
-
-    async def list_models(_request: web.Request) -> web.StreamResponse:
-        return models
-
-    async def props(_request: web.Request) -> web.StreamResponse:
-        return web.json_response({"default_generation_settings": {"n_ctx": 768}})
-
-    app = web.Application()
-    app.router.add_get("/v1/models", list_models)
-    app.router.add_get("/props", props)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def listening(
-    connected: Connected, *, tls: ssl.SSLContext | None = None
-) -> AsyncGenerator[str]:
-    """Listen on a free port with something that is no HTTP server."""
-    open_writers: set[StreamWriter] = set()
-    closed = asyncio.Event()
-
-    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
-        open_writers.add(writer)
-        await connected(reader, writer)
-        writer.close()
-        open_writers.discard(writer)
-        closed.set()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    async with server, asyncio.timeout(DEADLINE_S):
-        host, port = server.sockets[0].getsockname()
-        yield f"{host}:{port}"
-        if open_writers:
-            await closed.wait()
 
 
 async def _silent(reader: StreamReader, _writer: StreamWriter) -> None:

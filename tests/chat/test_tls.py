@@ -8,12 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from engine.access import Access
 from engine.chat.discovery import resolve
 from engine.chat.served import open_backend
 from engine.endpoint import Endpoint
 from engine.errors import ChatError, NotReadyError, UsageError
+from tests.chat.answering import answering, listening
 from tests.chat.asking import KEY, make_endpoint, make_request
 from tests.faults.asks import always
 from tests.faults.authority import Authority, make_authority
@@ -125,13 +127,10 @@ async def test_a_base_url_that_is_nearly_right_is_put_right() -> None:
 
 
 async def test_secrets_that_a_server_repeats_are_hidden() -> None:
-    async def echo(_reader: StreamReader, writer: StreamWriter) -> None:
-        body = f'{{"error": "{KEY} and {SECRET} are not known"}}'.encode()
-        writer.write(b"HTTP/1.1 401 No\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
-        writer.close()
+    async def echo(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": f"{KEY} and {SECRET} are not known"}, status=401)
 
-    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with answering(echo) as url:
         with pytest.raises(NotReadyError, match=r"\[key\] and \[key\] are not known") as asked:
             await resolve(make_endpoint(url), access=ACCESS)
         async with open_backend(make_endpoint(url), access=ACCESS) as backend:
@@ -147,16 +146,18 @@ def test_what_opens_an_endpoint_is_never_shown() -> None:
     assert KEY not in f"{ACCESS}"
 
 
+async def carry(reader: StreamReader, writer: StreamWriter) -> None:
+    while chunk := await reader.read(65536):
+        writer.write(chunk)
+    writer.close()
+    await writer.wait_closed()
+
+
 @asynccontextmanager
 async def proxy(seen: list[str]) -> AsyncGenerator[str]:
-    """A proxy that joins its clients with what they name by CONNECT."""
+    """A proxy that joins its clients with what they name by CONNECT; it ends when they have."""
 
-    async def carry(reader: StreamReader, writer: StreamWriter) -> None:
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-        writer.close()
-
-    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+    async def join(reader: StreamReader, writer: StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
         seen.append(request.splitlines()[0])
         host, _, port = request.split()[1].rpartition(":")
@@ -166,8 +167,8 @@ async def proxy(seen: list[str]) -> AsyncGenerator[str]:
             group.create_task(carry(reader, far_writer))
             group.create_task(carry(far_reader, writer))
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening(join) as address:
+        yield f"http://{address}"
 
 
 async def test_a_proxy_that_is_named_carries_everything(authority: Authority) -> None:
