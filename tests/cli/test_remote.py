@@ -1,6 +1,7 @@
 """Remote endpoints over TLS, as a lab has them: through trouble to the end, and every mistake."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -20,7 +21,11 @@ from tests.faults.server import FaultyServer, serving
 
 KEY = "sk-lab-not-for-anybody-0815"
 GATEWAY_KEY = "gateway-not-for-anybody-4711"
-PROMPTLY_S = 10.0
+
+
+def promptly_s() -> float:
+    """Ten seconds; more where others wait for the same cores."""
+    return 10.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +148,7 @@ async def test_a_mistake_is_one_readable_error_in_seconds(
         done = await run(*flags, cwd=tmp_path)
         took_s = time.monotonic() - began
     assert done.code == code, done.err
-    assert took_s < PROMPTLY_S
+    assert took_s < promptly_s()
     errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, done.err
     assert "Traceback" not in done.err
@@ -159,7 +164,7 @@ async def test_tls_to_a_plain_port_is_said(authority: Authority, tmp_path: Path)
         began = time.monotonic()
         done = await run(*configured(tmp_path, url, authority), cwd=tmp_path)
     assert done.code == 3, done.err
-    assert time.monotonic() - began < PROMPTLY_S
+    assert time.monotonic() - began < promptly_s()
     assert f"plain HTTP, write {server.url}" in done.err
 
 
