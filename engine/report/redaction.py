@@ -31,6 +31,13 @@ _PREFIXED = (
     r"AIza[0-9A-Za-z_-]{30,}",
     r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}",  # JSON web token
 )
+_MARKS_OF_TOKENS = (
+    *("sk-", "hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+    *("xox", "AKIA", "AIza", "eyJ"),
+)
+"""One of them stands in every text that `_TOKEN` finds."""
+_MARKS_OF_NAMES = ("key", "passw", "secret", "authorization", "bearer")
+"""The same for `_NAMED`, in small letters."""
 _TOKEN = re.compile(rf"\b(?:{'|'.join(_PREFIXED)})")
 _KEY_BLOCK = re.compile(
     r"-----BEGIN (?P<what>[A-Z ]{0,20}PRIVATE KEY)-----[^-]{1,20000}-----END (?P=what)-----"
@@ -103,10 +110,17 @@ def _known(place: str) -> re.Pattern[str]:
 
 
 def _without_secrets(text: str) -> str:
-    text = _KEY_BLOCK.sub(HIDDEN, text)
-    text = _CREDENTIALS.sub(rf"\g<scheme>{HIDDEN}@", text)
-    text = _TOKEN.sub(HIDDEN, text)
-    return _NAMED.sub(rf"\g<name>{HIDDEN}", text)
+    """Look for a form only where a mark of it stands: that is found a hundred times as fast."""
+    if "PRIVATE KEY-----" in text:
+        text = _KEY_BLOCK.sub(HIDDEN, text)
+    if "://" in text and "@" in text:
+        text = _CREDENTIALS.sub(rf"\g<scheme>{HIDDEN}@", text)
+    if any(mark in text for mark in _MARKS_OF_TOKENS):
+        text = _TOKEN.sub(HIDDEN, text)
+    low = text.lower()
+    if any(mark in low for mark in _MARKS_OF_NAMES):
+        text = _NAMED.sub(rf"\g<name>{HIDDEN}", text)
+    return text
 
 
 def _without_paths(text: str) -> str:
