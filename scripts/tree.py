@@ -14,6 +14,8 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- tree: scripts/tree.py --write -->", "<!-- end of tree -->"
 _BY_FOLDER = ("tests", "servers/embedded/models", "phases/heritage")
 """Folders whose files are not listed one by one."""
+_COMMENTED = (".js", ".css", ".jinja")
+"""Files that begin with a comment of one line."""
 _COLUMN = 44
 
 
@@ -36,7 +38,7 @@ def words_on(path: Path) -> str:
     if path.suffix == ".toml":
         titles = [line.partition("=")[2].strip(' "') for line in lines if line.startswith("title")]
         return titles[0] if titles else lines[0].lstrip("# ")
-    return ""
+    return lines[0].strip("/*{#} ") if path.suffix in _COMMENTED and lines else ""
 
 
 def listed(path: Path) -> bool:

@@ -21,7 +21,7 @@ from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
 from engine.cli.progress import Progress
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
-from engine.cli.report import show
+from engine.cli.report import show, write_out
 from engine.cli.stopping import (
     INTERRUPTED_BY_HAND,
     Spending,
@@ -35,7 +35,7 @@ from engine.fold import histories
 from engine.journal import locked, read_events, writing
 from engine.loop import Parts, Record
 from engine.manifest import Manifest, write_manifest
-from engine.report.files import write_files
+from engine.report.page.page import NAME as PAGE
 from engine.report.purity import write_secrets
 from engine.report.run import Run, read_run
 from engine.runner import conduct, spare_collections
@@ -78,6 +78,7 @@ def see_through(work: Work, out: Path, *, as_json: bool) -> int:
         _say_interrupted(out)
         raise
     show(outcome.run, as_json=as_json)
+    say(f"report: {out / PAGE}")
     say(f"run directory: {out}")
     if outcome.n_left:
         say(f"{drain.reason}: {outcome.n_left} investigations are left. Go on with: resume {out}")
@@ -178,7 +179,7 @@ async def _record(
             n_ended = await _run(study, ready, journal, place.drain, cases, recorded)
     finally:
         result = read_run(place.directory)
-        write_files(result)
+        write_out(result)
     return Outcome(result, len(cases) - n_ended)
 
 

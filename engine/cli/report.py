@@ -1,6 +1,7 @@
 """`report RUN`: what a run found, finished or not."""
 
 import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -9,27 +10,58 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from engine.cli.console import emit, emit_json, emit_table, say
+from engine.errors import RunError
 from engine.report.files import summary, write_files
+from engine.report.page.page import NAME as PAGE
+from engine.report.page.page import write_page
+from engine.report.redaction import redaction_of
 from engine.report.run import Run, read_run
 from engine.report.table import Table, markdown, sentences_of, tables_of
+from engine.settings import read_key
 
 
 def report(
-    run: Path, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
+    run: Path,
+    /,
+    *,
+    is_opened: Annotated[bool, Parameter(name="--open", negative="")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Show what a run found, and write its JSON files anew from its journal.
+    """Show what a run found, and write its JSON files and report.html anew from its journal.
 
     Parameters
     ----------
     run
         Run directory.
+    is_opened
+        Open report.html in the browser.
     as_json
         Print the summary as JSON.
     """
     found = read_run(run)
-    write_files(found)
     show(found, as_json=as_json)
+    try:
+        write_out(found)
+    except RunError as error:
+        say(f"{error} The files in the run directory are as they were before.")
+    page = run / PAGE
+    if page.exists():
+        say(f"report: {page}")
     say(f"run directory: {run}")
+    if is_opened and not (page.exists() and webbrowser.open(page.resolve().as_uri())):
+        say("no browser was found here: open report.html in one, or copy it to where there is one.")
+
+
+def write_out(found: Run) -> None:
+    """Write all that is derived from a run into its directory.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    write_files(found)
+    variables = {arm.key_variable for arm in found.manifest.arms}
+    keys = [key for key in map(read_key, variables) if key]
+    write_page(found, redaction_of(found.manifest, found.directory, keys))
 
 
 def show(found: Run, *, as_json: bool) -> None:
