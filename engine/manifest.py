@@ -26,6 +26,13 @@ class PriceList(_Value):
     currency: str = "USD"
 
 
+class ModelFacts(_Value):
+    """What the checkpoint of an arm says, see `engine.introspection.facts`."""
+
+    figures: dict[str, int | float | str | bool | None]
+    names: tuple[str, ...]
+
+
 class Arm(_Value):
     """One model of the study and where it answers: `engine.endpoint.Endpoint`, and its weights."""
 
@@ -37,6 +44,8 @@ class Arm(_Value):
     """Directory, or repository of the hub with the commit that was read: OWNER/NAME@COMMIT."""
     checkpoint_fingerprint: str | None
     """Hash of configuration and headers of the weights; None when they cannot be read."""
+    facts: ModelFacts | None = None
+    """None: the checkpoint cannot be read."""
     max_model_len: int | None
     others: tuple[str, ...] = ()
     requests_per_s: float | None

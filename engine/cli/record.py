@@ -12,7 +12,8 @@ from engine.cli.provenance import git_revision, machine, versions
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
-from engine.manifest import Arm, Certificate, Manifest, SandboxFacts
+from engine.introspection.facts import facts_of as model_facts
+from engine.manifest import Arm, Certificate, Manifest, ModelFacts, SandboxFacts
 from engine.sandbox import Limits
 from engine.sandbox.host import ProcessSandbox
 
@@ -116,8 +117,10 @@ def _changes(
 def _arm(endpoint: Endpoint, knowledge: Knowledge, study: Study) -> Arm:
     known = knowledge.checkpoint(endpoint.model)
     pinned = msgspec.structs.replace(endpoint, checkpoint=known.origin if known else None)
+    facts = msgspec.structs.asdict(model_facts(known)) if known else None
     return Arm(
         **msgspec.to_builtins(pinned),
         checkpoint_fingerprint=known.fingerprint if known else None,
         is_given=endpoint.model in study.serving.given,
+        facts=ModelFacts.model_validate(facts) if facts else None,
     )

@@ -1,10 +1,14 @@
-"""What is counted in transcripts. Every figure is a count over recorded facts, never over words."""
+"""What is counted in transcripts. Every figure is a count over recorded facts, never over words.
+
+But for `claims`, which sets the words of the model beside those facts.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
+from engine.compare.claims.counts import ClaimCounts
 from engine.compare.turns import Repairs, TurnCounts, counts_of, repairs_of
 from engine.purity import Leak
 from engine.transcript import RequirementCheck, StopReason, Transcript
@@ -60,6 +64,8 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     """Replies that ended at the limit of tokens."""
     requirements: tuple[RequirementCheck, ...]
     """What experiments required, beside what there was of it; none for most phases."""
+    claims: ClaimCounts = ClaimCounts()
+    """What was claimed, beside what was recorded, see `engine.compare.claims`."""
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
@@ -94,11 +100,12 @@ def measure(
     leaks: Sequence[Leak] = (),
     functions_granted: int | None = None,
     counts: Sequence[TurnCounts] | None = None,
+    claims: ClaimCounts | None = None,
 ) -> Measures:
     """Return the counts of one investigation.
 
     `leaks`: what it could see and must not know; `functions_granted`: introspection functions that
-    it could use; `counts`: those of its turns, where they are at hand.
+    it could use; `counts` of its turns and `claims`, where they are at hand.
     """
     case, reason = transcript.investigation, transcript.stop_reason
     turns = counts_of(transcript) if counts is None else counts
@@ -129,6 +136,7 @@ def measure(
         silent_turns=sum(turn.is_silent for turn in turns),
         cut_turns=sum(turn.is_cut for turn in turns),
         requirements=transcript.requirements,
+        claims=claims or ClaimCounts(),
         prompt_tokens=sum(turn.prompt_tokens for turn in turns),
         completion_tokens=sum(turn.completion_tokens for turn in turns),
         cached_tokens=sum(turn.cached_tokens for turn in turns),

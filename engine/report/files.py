@@ -4,7 +4,9 @@ from typing import Any
 
 import msgspec
 
+from engine.compare.claims.values import Ledger
 from engine.manifest import write_atomically
+from engine.report.claims import claims_file, totals
 from engine.report.run import Run
 from engine.transcript import Transcript
 
@@ -19,6 +21,7 @@ def write_files(run: Run) -> None:
     _write_json(run, "summary.json", summary(run))
     if len(run.models) > 1:
         _write_json(run, "model_comparison.json", model_comparison(run))
+    _write_json(run, "claims.json", claims_file(*_claims(run)))
     (folder / "transcripts").mkdir(exist_ok=True)
     for transcript in run.transcripts:
         _write_json(run, f"transcripts/{transcript.investigation.id}.json", transcript)
@@ -49,6 +52,7 @@ def model_comparison(run: Run) -> dict[str, Any]:
         "phases": [phase.key for phase in run.manifest.phases],
         "seed": run.manifest.seed,
         "comparison": run.comparison,
+        "claims": totals(*_claims(run)),
         "models": {
             arm.model: {
                 **msgspec.to_builtins(arm),
@@ -58,6 +62,14 @@ def model_comparison(run: Run) -> dict[str, Any]:
             for arm in run.arms()
         },
     }
+
+
+def _claims(run: Run) -> tuple[dict[str, Ledger], dict[str, str]]:
+    """Return by id the ledger and the model of every investigation."""
+    cases = [each.investigation for each in run.transcripts]
+    ids = [case.id for case in cases]
+    ledgers = dict(zip(ids, run.ledgers, strict=True))
+    return ledgers, {case.id: case.model for case in cases}
 
 
 def _conversation(transcript: Transcript) -> dict[str, Any]:

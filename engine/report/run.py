@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 
 from engine.compare.cases import Case
+from engine.compare.claims.counts import counts_of as claim_counts_of
+from engine.compare.claims.values import Ledger
 from engine.compare.comparing import compare
 from engine.compare.measures import ArmSummary, Measures, measure, summarise
 from engine.compare.result import Comparison
@@ -13,6 +15,7 @@ from engine.compare.turns import TurnCounts, counts_of
 from engine.fold import transcripts
 from engine.journal import read_events
 from engine.manifest import Manifest, read_manifest
+from engine.report.claims import ledgers_of
 from engine.report.design import n_functions, question_of
 from engine.report.purity import leaks_by_id, read_secrets
 from engine.transcript import Transcript
@@ -28,6 +31,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One for each transcript, in the same order."""
     turns: tuple[tuple[TurnCounts, ...], ...]
     """As `measures`, turn by turn."""
+    ledgers: tuple[Ledger, ...]
+    """As `measures`: what was claimed, beside what was recorded."""
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -67,13 +72,21 @@ def read_run(directory: Path) -> Run:
     leaks = leaks_by_id(manifest, found, read_secrets(directory))
     granted = n_functions(manifest)
     turns = tuple(map(counts_of, found))
+    ledgers = ledgers_of(manifest, found)
     return Run(
         directory=directory,
         manifest=manifest,
         transcripts=found,
         measures=tuple(
-            measure(item, leaks[item.investigation.id], granted.get(item.investigation.phase), each)
-            for item, each in zip(found, turns, strict=True)
+            measure(
+                item,
+                leaks[item.investigation.id],
+                granted.get(item.investigation.phase),
+                each,
+                claim_counts_of(ledger),
+            )
+            for item, each, ledger in zip(found, turns, ledgers, strict=True)
         ),
         turns=turns,
+        ledgers=ledgers,
     )
