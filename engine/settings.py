@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where model weights fetched from the hub lie: HF_HUB_CACHE, or HF_HOME/hub."""
     has_colour: bool = True
     """False when NO_COLOR is set."""
+    is_notebook: bool = False
+    """JPY_PARENT_PID: this is a notebook's kernel, or was started by one."""
 
 
 def read_settings() -> Settings:
@@ -40,6 +42,7 @@ def read_settings() -> Settings:
         quantization=environment.get("AGI_QUANTIZATION") or None,
         cache_dir=Path(cache_home) / "phaselab",
         has_colour=not environment.get("NO_COLOR"),
+        is_notebook=bool(environment.get("JPY_PARENT_PID")),
     )
 
 

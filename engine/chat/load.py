@@ -16,8 +16,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     n_running: int
     n_waiting: int
-    kv_share: float
-    """Share of the KV cache that is in use."""
+    kv_share: float | None = None
+    """Share of the KV cache that is in use; None where it is not told."""
     generated_tokens: int
     """Since the server began."""
     n_preempted: int = 0
@@ -37,9 +37,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         return gained / (self.time_s - before.time_s)
 
     @property
-    def prefix_share(self) -> float:
-        """Share of the prompt tokens that the prefix cache saved."""
-        return self.prefix_hit_tokens / max(1, self.prefix_queried_tokens)
+    def prefix_share(self) -> float | None:
+        """Share of the prompt tokens that the prefix cache saved; None where it is not told."""
+        queried = self.prefix_queried_tokens
+        return self.prefix_hit_tokens / queried if queried else None
 
 
 def parse_load(text: str, *, time_s: float) -> Load | None:
@@ -59,7 +60,7 @@ def parse_load(text: str, *, time_s: float) -> Load | None:
     return Load(
         n_running=int(read(*_RUNNING)),
         n_waiting=int(read(*_WAITING)),
-        kv_share=read(*_KV),
+        kv_share=next((sums[name] for name in _KV if name in sums), None),
         generated_tokens=int(read(*_GENERATED)),
         n_preempted=int(read("num_preemptions_total")),
         prefix_queried_tokens=int(read("prefix_cache_queries_total")),

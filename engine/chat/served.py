@@ -3,15 +3,14 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import tenacity
 
 from engine.access import Access
 from engine.chat import ChatBackend, ChatRequest
-from engine.chat.admission import Clock, Gate
-from engine.chat.load import Load
+from engine.chat.admission import Clock
 from engine.chat.patience import Notice, Patience, Sleep, policy
 from engine.chat.replica import Replica, watching
 from engine.chat.wire import encode, encode_count
@@ -20,6 +19,8 @@ from engine.errors import ChatError
 from engine.transcript import Completion, Conversation
 
 Check = Callable[[], None]
+
+_FIRST_RANK = 0
 
 
 def _unnoticed(_error: ChatError, _wait_s: float) -> None:
@@ -61,7 +62,10 @@ async def open_backend(
                 Replica(each, access, connection, patience=patience, clock=clock, sleep=sleep)
             )
         await stack.enter_async_context(watching(tuple(opened)))
-        retrying = policy(patience, sleep=sleep, notice=notice)
+
+        def retrying(notice: Notice = notice) -> tenacity.AsyncRetrying:
+            return policy(patience, sleep=sleep, notice=notice)
+
         yield Served(endpoint.served_model, opened, retrying)
 
 
@@ -69,62 +73,62 @@ class Served:
     """Asks one model; the transient troubles are retried here and nowhere else."""
 
     def __init__(
-        self, served_model: str, replicas: Sequence[Replica], retrying: tenacity.AsyncRetrying
+        self,
+        served_model: str,
+        replicas: Sequence[Replica],
+        retrying: Callable[..., tenacity.AsyncRetrying],
     ) -> None:
         """Ask for `served_model` at `replicas`, `retrying` what failed in passing."""
         self._served_model = served_model
-        self._replicas = replicas
+        self.replicas = replicas
         self._retrying = retrying
-        self._ranks = itertools.count()
-        self._first = self.seat()
+        self._ranks = itertools.count(_FIRST_RANK + 1)
 
-    def seat(self, check: Check = _unchecked) -> ChatBackend:
+    def seat(self, check: Check = _unchecked, notice: Notice | None = None) -> ChatBackend:
         """Return the backend of one investigation: it stays with one replica while that answers.
 
         Seats that were taken earlier go first where requests are held back. `check` is called
-        when a request is about to be sent, and may raise to keep it from being sent.
+        when a request is about to be sent, and may raise to keep it from being sent; `notice` is
+        told of the failed attempts of this investigation in place of the backend's own.
         """
-        return _Seat(self, next(self._ranks), check)
+        retrying = self._retrying(notice) if notice else self._retrying()
+        return _Seat(self, next(self._ranks), check, retrying)
 
     async def complete(self, request: ChatRequest) -> Completion:
-        """Return the model's reply, as the oldest seat of all."""
-        return await self._first.complete(request)
-
-    @property
-    def loads(self) -> Sequence[tuple[Gate, Load | None]]:
-        """What is in flight to each replica, and what it last said of itself."""
-        return [(replica.gate, replica.load) for replica in self._replicas]
+        """Return the model's reply, as a seat that is older than all."""
+        seat = _Seat(self, _FIRST_RANK, _unchecked, self._retrying())
+        return await seat.complete(request)
 
     async def count(self, conversation: Conversation) -> int | None:
         """Return how many tokens the conversation is as a prompt; None where no server tells."""
         body = encode_count(conversation, served_model=self._served_model)
         return await self.choose(None).count(body)
 
-    async def ask(
-        self, request: ChatRequest, attempt: Callable[[bytes], Awaitable[Completion]]
-    ) -> Completion:
-        """Return what `attempt` makes of the body of `request`, after as many as it takes."""
-        body = encode(request, served_model=self._served_model)
-        # A policy counts the attempts of one request: each request has its own.
-        return await self._retrying.copy()(attempt, body)
+    def body(self, request: ChatRequest) -> bytes:
+        """Return what is sent for `request`."""
+        return encode(request, served_model=self._served_model)
 
     def choose(self, current: Replica | None) -> Replica:
         """Return `current` while it answers, else the healthy one with the least to do."""
-        if current and (current.is_healthy or len(self._replicas) == 1):
+        if current and (current.is_healthy or len(self.replicas) == 1):
             return current
-        healthy = [replica for replica in self._replicas if replica.is_healthy]
-        return min(healthy or self._replicas, key=lambda replica: replica.gate.n_held)
+        healthy = [replica for replica in self.replicas if replica.is_healthy]
+        return min(healthy or self.replicas, key=lambda replica: replica.gate.n_held)
 
 
 class _Seat:
-    def __init__(self, served: Served, rank: int, check: Check) -> None:
+    def __init__(
+        self, served: Served, rank: int, check: Check, retrying: tenacity.AsyncRetrying
+    ) -> None:
         self._served = served
+        self._retrying = retrying
         self._rank = rank
         self._check = check
         self._replica: Replica | None = None
 
     async def complete(self, request: ChatRequest) -> Completion:
-        return await self._served.ask(request, self._attempt)
+        # A policy counts the attempts of one request: a seat has one request at a time.
+        return await self._retrying(self._attempt, self._served.body(request))
 
     async def _attempt(self, body: bytes) -> Completion:
         self._replica = self._served.choose(self._replica)

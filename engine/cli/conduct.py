@@ -18,6 +18,7 @@ from engine.cli.console import say
 from engine.cli.directory import default_directory, new_directory
 from engine.cli.display import Watched, display
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
+from engine.cli.loads import loads_recorded
 from engine.cli.progress import Progress
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
@@ -193,13 +194,18 @@ async def _run(
 ) -> int:
     """Carry out the `cases`; return how many of them ended."""
     options = study.options
-    progress = Progress(cases, time.time())
-    kind, has_colour = options.display, read_settings().has_colour
-    with display(kind, progress, has_colour=has_colour) as watch:
+    progress, settings = Progress(cases, time.time(), study.phases), read_settings()
+    progress.recall(recorded)
+    with display(
+        options.display,
+        progress,
+        has_colour=settings.has_colour,
+        is_notebook=settings.is_notebook,
+    ) as watch:
         budget = RunBudget(max_turns=options.max_turns, max_tokens=options.max_tokens)
         record = Spending(Watched(journal, watch), budget, drain)
         record.count(recorded)
-        record.append(RunStarted(time=progress.started, investigations=len(cases)))
+        record.append(_run_started(progress.started, len(cases), ready.manifest))
         trunks = Trunks(record, study.branches(), recorded)
         before = _begin(study, record, recorded)
 
@@ -209,7 +215,7 @@ async def _run(
         ends: Mapping[str, StopReason] = {}
         spare_collections()
         try:
-            with until_deadline(options.deadline, drain):
+            with until_deadline(options.deadline, drain), loads_recorded(record, ready.backends):
                 ends = await conduct(
                     cases,
                     parts_for,
@@ -224,6 +230,16 @@ async def _run(
                 record.append(costs)
             record.append(RunEnded(time=time.time(), is_interrupted=is_interrupted))
     return len(ends)
+
+
+def _run_started(now: float, n_cases: int, manifest: Manifest) -> RunStarted:
+    """Return the event that says where the run is taken up: not always where it was begun."""
+    return RunStarted(
+        time=now,
+        investigations=n_cases,
+        endpoints={arm.model: (arm.url, *arm.others) for arm in manifest.arms},
+        machine=manifest.machine,
+    )
 
 
 def _begin(

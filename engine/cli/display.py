@@ -1,20 +1,28 @@
 """Live progress on stderr, drawn from events only."""
 
 import sys
+import time
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import msgspec
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
+from engine.cli import figures
 from engine.cli.console import say
-from engine.cli.progress import Progress, Tally
-from engine.events import Event, InvestigationEnded
+from engine.cli.options import Display
+from engine.cli.panel import panel
+from engine.cli.progress import Progress
+from engine.cli.ticking import every
+from engine.events import Event
 from engine.loop import Record
 
-_PLAIN_EVERY_S = 2.0
+_LOOK_EVERY_S = 1.0
+_LEAST_PAUSE_S = 2.0
+_MOST_PAUSE_S = 60.0
+_PAUSE_SHARE = 1 / 30
+"""A line every two seconds in the first minute, one a minute in a run of a night."""
 
 Watch = Callable[[Event], None]
 
@@ -38,78 +46,102 @@ class Watched(Record):
 
 
 @contextmanager
-def display(kind: str, progress: Progress, *, has_colour: bool) -> Generator[Watch]:
+def display(
+    kind: Display, progress: Progress, *, has_colour: bool, is_notebook: bool
+) -> Generator[Watch]:
     """Show `progress` in the way that `kind` names; yield what must be told of every event."""
+    console = Console(stderr=True, no_color=not has_colour)
     if kind == "auto":
-        kind = "rich" if sys.stderr.isatty() else "plain"
+        kind = _fitting(console, is_notebook=is_notebook)
     match kind:
         case "rich":
-            with _rich(progress, has_colour=has_colour) as watch:
-                yield watch
+            with panel(progress, console):
+                yield progress.take
+        case "bar":
+            with _bar(progress):
+                yield progress.take
         case "plain":
-            yield _Plain(progress).watch
+            with every(_LOOK_EVERY_S, _Plain(progress).look):
+                yield progress.take
+            _tell(progress)
         case "log":
             yield _log
         case _:
             yield progress.take
 
 
+def _fitting(console: Console, *, is_notebook: bool) -> Display:
+    """Return what suits the other end of stderr: nothing is drawn where nothing can move."""
+    if is_notebook:
+        return "bar"
+    can_draw = sys.stderr.isatty() and not console.is_dumb_terminal
+    return "rich" if can_draw else "plain"
+
+
 @contextmanager
-def _rich(progress: Progress, *, has_colour: bool) -> Generator[Watch]:
-    console = Console(stderr=True, no_color=not has_colour)
-    with Live(get_renderable=lambda: _table(progress), console=console, refresh_per_second=4):
-        yield progress.take
+def _bar(progress: Progress) -> Generator[None]:
+    """Draw one bar, of the investigations that ended: a notebook shows no more than one well."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets the bar is text, which is enough
+        from tqdm.auto import tqdm
+    with tqdm(total=progress.n_planned, unit=" investigations") as bar:
+
+        def draw() -> None:
+            bar.n = progress.n_ended
+            bar.set_postfix_str(_line(progress, time.time()))
+
+        with every(_LOOK_EVERY_S, draw):
+            yield
+        draw()
 
 
-def _table(progress: Progress) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("model", "done", "running", "turns", "blocks", "errors", "tokens/s", "ended by"):
-        table.add_column(title, justify="left" if title in {"model", "ended by"} else "right")
-    for model, tally in progress.tallies.items():
-        table.add_row(model, *_cells(progress, model, tally))
-    return table
-
-
-def _cells(progress: Progress, model: str, tally: Tally) -> tuple[str, ...]:
-    rate = tally.tokens / progress.elapsed_s if progress.elapsed_s else 0.0
-    return (
-        f"{tally.ended.total()}/{progress.planned[model]}",
-        f"{tally.running}",
-        f"{tally.turns}",
-        f"{tally.blocks}",
-        f"{tally.errors}",
-        f"{rate:.0f}",
-        ", ".join(f"{count} {reason}" for reason, count in tally.ended.items()),
-    )
+def _line(progress: Progress, now: float) -> str:
+    parts = [
+        f"{model}: {tally.turns:,} turns, {figures.tokens_per_s(tally, now)} tokens/s"
+        for model, tally in progress.tallies.items()
+    ]
+    return "; ".join(parts)
 
 
 class _Plain:
-    """One line per model, at most every two seconds, and at its last end."""
+    """One line per model, the more seldom the longer it goes on."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._said_at = progress.started
 
-    def watch(self, event: Event) -> None:
-        progress = self._progress
-        progress.take(event)
-        is_end = isinstance(event, InvestigationEnded)
-        if event.time - self._said_at >= _PLAIN_EVERY_S or (is_end and self._is_over()):
-            self._said_at = event.time
-            for model, tally in progress.tallies.items():
-                say(f"{progress.elapsed_s:6.1f} s  {model}: {_sentence(progress, model, tally)}")
-
-    def _is_over(self) -> bool:
-        ended = sum(tally.ended.total() for tally in self._progress.tallies.values())
-        return ended == self._progress.planned.total()
+    def look(self) -> None:
+        now = time.time()
+        pause_s = _PAUSE_SHARE * (now - self._progress.started)
+        if now - self._said_at >= min(_MOST_PAUSE_S, max(_LEAST_PAUSE_S, pause_s)):
+            self._said_at = now
+            _tell(self._progress)
 
 
-def _sentence(progress: Progress, model: str, tally: Tally) -> str:
-    done, running, turns, blocks, errors, rate, ends = _cells(progress, model, tally)
-    return (
-        f"{done} done, {running} running, {turns} turns, {blocks} blocks, {errors} errors, "
-        f"{rate} tokens/s" + (f"; ended by: {ends}" if ends else "")
+def _tell(progress: Progress) -> None:
+    now = time.time()
+    for model in progress.tallies:
+        say(f"{now - progress.started:6.1f} s  {model}: {_sentence(progress, model, now)}")
+
+
+def _sentence(progress: Progress, model: str, now: float) -> str:
+    tally = progress.tallies[model]
+    parts = (
+        f"{tally.ended.total()}/{tally.n_planned} done, {len(tally.courses)} running",
+        f"{tally.turns:,} turns, {tally.blocks:,} blocks, {tally.errors:,} errors",
+        f"{figures.tokens_per_s(tally, now)} tokens/s",
+        _with("requests (running+queued+held)", figures.requests(tally)),
+        _with("KV", figures.kv_use(tally)),
+        _with("cached", figures.cached(tally)),
+        _with("asked again", f"{tally.repeated:,}" if tally.repeated else ""),
+        _with("about", figures.left(progress, model, now), " left"),
     )
+    ended = figures.ends(tally)
+    return ", ".join(part for part in parts if part) + (f"; ended by: {ended}" if ended else "")
+
+
+def _with(name: str, figure: str, behind: str = "") -> str:
+    return f"{name} {figure}{behind}" if figure else ""
 
 
 def _log(event: Event) -> None:

@@ -11,7 +11,7 @@ from engine.cli.duration import seconds
 from engine.sandbox import Tier
 from servers.model import Precision
 
-Display = Literal["auto", "rich", "plain", "log", "none"]
+Display = Literal["auto", "rich", "bar", "plain", "log", "none"]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Deadline = Annotated[float | None, Parameter(converter=seconds)]
 Repeatable = Parameter(negative="", consume_multiple=False)
@@ -61,7 +61,7 @@ class Options:
     max_tokens: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
     """Prompt and completion tokens of the whole run; then as at the deadline."""
     display: Display = "auto"
-    """Live progress: rich in a terminal, plain otherwise."""
+    """Live progress. auto: rich in a terminal, bar in a notebook, plain otherwise."""
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
     """Print the summary as JSON instead of a table."""
     dry_run: Annotated[bool, Parameter(negative="")] = False

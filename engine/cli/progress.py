@@ -1,78 +1,67 @@
 """How far a run is: a tally per model, taken from events alone."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 
-from engine.events import (
-    CompletionReceived,
-    Event,
-    InvestigationEnded,
-    InvestigationResumed,
-    InvestigationStarted,
-    TurnEnded,
-)
+from engine.cli.tallies import Course, Tally
+from engine.events import AnyEvent, Event, InvestigationEnded, LoadSeen
+from engine.phase import Phase
 from engine.transcript import Investigation
-
-
-@dataclass
-class Tally:
-    """Counts of one model so far."""
-
-    running: int = 0
-    ended: Counter[str] = field(default_factory=Counter[str])
-    """Stop reason -> investigations."""
-    turns: int = 0
-    blocks: int = 0
-    errors: int = 0
-    tokens: int = 0
-    """Tokens that the model has written."""
 
 
 class Progress:
     """Tallies of all models of a run."""
 
-    def __init__(self, cases: Sequence[Investigation], started: float) -> None:
+    def __init__(
+        self, cases: Sequence[Investigation], started: float, phases: Iterable[Phase] = ()
+    ) -> None:
         """Begin at zero with `cases` to do; `started` is seconds since the epoch."""
         self.started = started
-        self.now = started
-        self._model_of = {case.id: case.model for case in cases}
-        self.planned = Counter(self._model_of.values())
-        self.tallies = {model: Tally() for model in self.planned}
-        self._running: set[str] = set()
+        self.n_planned = len(cases)
+        self._cases = {case.id: case for case in cases}
+        self._limits = {
+            phase.key: {each.name: each.max_turns if each.has_code else 1 for each in stages}
+            for phase in phases
+            for stages in [phase.experiments]
+        }
+        planned: dict[str, Counter[str]] = {}
+        for case in cases:
+            planned.setdefault(case.model, Counter())[case.phase] += 1
+        self.tallies = {model: Tally(counts, started) for model, counts in planned.items()}
+
+    def recall(self, recorded: Mapping[str, Iterable[AnyEvent]]) -> None:
+        """Count what is recorded of the investigations that are taken up again."""
+        for name in self._cases.keys() & recorded.keys():
+            for event in recorded[name]:
+                if not isinstance(event, InvestigationEnded):
+                    self.take(event)
 
     def take(self, event: Event) -> None:
         """Count one event."""
-        self.now = max(self.now, event.time)
-        match event:
-            case InvestigationStarted() | InvestigationResumed():
-                self._begin(event.investigation)
-            case CompletionReceived():
-                tally = self._tally(event.investigation)
-                tally.tokens += event.completion.usage.completion_tokens
-            case TurnEnded():
-                tally = self._tally(event.investigation)
-                tally.turns += 1
-                tally.blocks += len(event.executions)
-                tally.errors += sum(execution.error is not None for execution in event.executions)
-            case InvestigationEnded():
-                tally = self._tally(event.investigation)
-                tally.running -= 1
-                self._running.discard(event.investigation)
-                tally.ended[event.stop_reason] += 1
-            case _:
-                pass
+        case = self._cases.get(getattr(event, "investigation", ""))
+        if isinstance(event, LoadSeen):
+            self.tallies[event.model].loads[event.url] = event
+        elif case and isinstance(event, InvestigationEnded):
+            self.tallies[case.model].end(case, event.stop_reason)
+        elif case:
+            self.tallies[case.model].take(case, event)
 
     @property
-    def elapsed_s(self) -> float:
-        """Seconds from the start to the last event."""
-        return self.now - self.started
+    def n_ended(self) -> int:
+        """Investigations that have ended."""
+        return sum(tally.ended.total() for tally in self.tallies.values())
 
-    def _begin(self, investigation: str) -> None:
-        """Count it as running; a fork is begun and then taken up."""
-        if investigation not in self._running:
-            self._running.add(investigation)
-            self._tally(investigation).running += 1
+    def left_s(self, model: str, now: float) -> float | None:
+        """Return about how many seconds the model still needs; None while that cannot be told."""
+        tally = self.tallies[model]
+        most = {phase: sum(limits.values()) for phase, limits in self._limits.items()}
+        turns, per_s = tally.turns_left(most), tally.turn_rate.per_s(now)
+        if not turns or not tally.left.total():
+            return 0.0
+        return turns / per_s if per_s else None
 
-    def _tally(self, investigation: str) -> Tally:
-        return self.tallies[self._model_of[investigation]]
+    def turn_of(self, course: Course) -> str:
+        """Return which turn of its experiment a course is in, and how many that can have."""
+        turn = course.turns - course.opened_at + 1
+        limit = self._limits.get(course.case.phase, {}).get(course.experiment)
+        return f"{min(turn, limit)}/{limit}" if limit else f"{turn}"

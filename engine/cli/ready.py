@@ -1,11 +1,13 @@
 """Everything that the investigations of a study need, opened and closed together."""
 
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from engine.chat.patience import Notice
 from engine.chat.served import Served, open_backend
 from engine.cli.access import access_of
 from engine.cli.certify import certify, secrets_of, tell
@@ -17,6 +19,8 @@ from engine.cli.record import manifest_of, sandbox_facts
 from engine.cli.study import Study
 from engine.drain import Drain
 from engine.endpoint import Endpoint
+from engine.errors import ChatError
+from engine.events import RequestRepeated
 from engine.introspection.generation import generated
 from engine.loop import Parts, Record
 from engine.manifest import Certificate, Manifest
@@ -49,7 +53,7 @@ class Ready:
         report = partial(generated, phase, standing, window=self.window)
         return Parts(
             phase=phase,
-            chat=self.backends[case.model].seat(drain.check),
+            chat=self.backends[case.model].seat(drain.check, _repeated(record, case)),
             sandbox=self.sandbox,
             powers=self.knowledge.powers(case.model, phase, report),
             record=record,
@@ -58,6 +62,19 @@ class Ready:
             drain=drain,
             standing=standing,
         )
+
+
+def _repeated(record: Record, case: Investigation) -> Notice:
+    """Return what records that a request of `case` will be sent again."""
+
+    def notice(error: ChatError, wait_s: float) -> None:
+        record.append(
+            RequestRepeated(
+                time=time.time(), investigation=case.id, detail=str(error), wait_s=wait_s
+            )
+        )
+
+    return notice
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ def resume(
     max_tokens
         Prompt and completion tokens of the whole run, those before included.
     display
-        Live progress: rich in a terminal, plain otherwise.
+        Live progress. auto: rich in a terminal, bar in a notebook, plain otherwise.
     """
     manifest = read_manifest(run)
     options = replace(

@@ -39,9 +39,8 @@ def _busy(load: Load | None, before: Load | None) -> str:
     if load is None:
         return "does not answer"
     speed = f", {load.tokens_per_s(before):.0f} tokens/s" if before else ""
-    return (
-        f"{load.n_running} running, {load.n_waiting} waiting, KV cache {load.kv_share:.0%}{speed}"
-    )
+    cache = "" if load.kv_share is None else f", KV cache {load.kv_share:.0%}"
+    return f"{load.n_running} running, {load.n_waiting} waiting{cache}{speed}"
 
 
 def _port(url: str) -> int:

@@ -151,7 +151,7 @@ async def test_a_remote_limit_is_found_and_kept() -> None:
         ) as backend,
         asyncio.TaskGroup() as group,
     ):
-        (gate, _), *_ = backend.loads
+        gate = backend.replicas[0].gate
         gate.limit = FIRST
         for seed in range(400):
             group.create_task(backend.complete(make_request(seed=seed)))
@@ -166,7 +166,7 @@ async def test_the_queue_of_a_local_server_is_kept_short() -> None:
         open_backend(make_endpoint(server.url), access=OPEN) as backend,
         asyncio.TaskGroup() as group,
     ):
-        (gate, _), *_ = backend.loads
+        gate = backend.replicas[0].gate
         for _ in range(40):
             group.create_task(ask_turns(backend.seat(), 4))
         await server.until_in_flight(40)

@@ -1,0 +1,64 @@
+"""The figures of a run that is under way, in words: the same for every kind of display."""
+
+from engine.cli.progress import Progress
+from engine.cli.tallies import Tally
+from engine.events import LoadSeen
+
+_MINUTE_S = 60
+_HOUR_S = 3600
+
+
+def ends(tally: Tally) -> str:
+    """Return how many investigations of a model ended by which reason."""
+    return ", ".join(f"{count} {reason}" for reason, count in tally.ended.most_common())
+
+
+def tokens_per_s(tally: Tally, now: float) -> str:
+    """Return the tokens that a model writes per second at present."""
+    return f"{tally.token_rate.per_s(now):,.0f}"
+
+
+def requests(tally: Tally) -> str:
+    """Return how many requests a model's servers answer, queue, and were not sent yet."""
+    loads = tally.loads.values()
+    if not loads or not tally.left.total():
+        return ""
+    running = sum(_running(load) for load in loads)
+    waiting = sum(load.n_waiting or 0 for load in loads)
+    held = sum(load.n_held for load in loads)
+    return f"{running}+{waiting}+{held}"
+
+
+def kv_use(tally: Tally) -> str:
+    """Return the share of the KV cache in use, that of the fullest server."""
+    shares = [load.kv_share for load in tally.loads.values() if load.kv_share is not None]
+    return f"{max(shares):.0%}" if shares and tally.left.total() else ""
+
+
+def cached(tally: Tally) -> str:
+    """Return the share of the prompts' tokens that the servers' prefix caches saved."""
+    usage = tally.usage
+    if usage.cached_tokens:
+        return f"{usage.cached_tokens / usage.prompt_tokens:.0%}"
+    told = [load.prefix_share for load in tally.loads.values() if load.prefix_share]
+    return f"{max(told):.0%}" if told else ""
+
+
+def left(progress: Progress, model: str, now: float) -> str:
+    """Return about how long a model still needs."""
+    seconds = progress.left_s(model, now)
+    return "" if seconds is None else span(seconds)
+
+
+def span(seconds: float) -> str:
+    """Return a span of time as a person would say it: 42 s, 7 min, 3 h 05."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR_S:
+        return f"{seconds / _MINUTE_S:.0f} min"
+    hours, rest = divmod(round(seconds / _MINUTE_S), 60)
+    return f"{hours} h {rest:02}"
+
+
+def _running(load: LoadSeen) -> int:
+    return load.n_in_flight if load.n_running is None else load.n_running
