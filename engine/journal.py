@@ -40,6 +40,8 @@ class Journal:
         self._n_durable = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._error: JournalError | None = None
+        self._unwritten = b""
+        """What is not in the file yet; after an error it is tried once more at the end."""
         self._thread = threading.Thread(target=self._write_groups, name="journal", daemon=True)
         self._thread.start()
 
@@ -74,7 +76,7 @@ class Journal:
         """Write what is pending and end the thread; takes as long as one write to the disk.
 
         Raises:
-            JournalError: it could not be written.
+            JournalError: something could not be written, or only now.
         """
         self._hand_over()
         self._queue.put(None)
@@ -95,13 +97,16 @@ class Journal:
         n_written, is_open = 0, True
         while is_open:
             group, is_open = _gather(self._queue)
-            if group and not self._error:
-                n_written += len(group)
-                self._write(b"".join(group), n_written)
+            n_written += len(group)
+            self._unwritten += b"".join(group)
+            if self._unwritten and not (self._error and is_open):
+                self._write(n_written)
 
-    def _write(self, data: bytes, n_written: int) -> None:
+    def _write(self, n_written: int) -> None:
         try:
-            write_durably(self._fd, data)
+            while self._unwritten:
+                self._unwritten = self._unwritten[os.write(self._fd, self._unwritten) :]
+            os.fsync(self._fd)
         except OSError as error:
             self._error = JournalError(
                 f"events.jsonl cannot be written ({error.strerror}). What was recorded before is "

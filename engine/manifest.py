@@ -1,6 +1,7 @@
 """What makes a run reproducible: written once, atomically, before the first event."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -206,6 +207,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         part.replace(path)
         _sync_directory(path.parent)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise RunError(f"{path}: cannot be written ({error.strerror}).") from error
 
 

@@ -6,9 +6,11 @@ from collections.abc import (
     Callable,
     Container,
     Coroutine,
+    Generator,
     Mapping,
     Sequence,
 )
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +25,7 @@ from engine.cli.progress import Progress
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
 from engine.cli.report import show, write_out
+from engine.cli.room import room_kept
 from engine.cli.stopping import (
     INTERRUPTED_BY_HAND,
     Spending,
@@ -31,6 +34,7 @@ from engine.cli.stopping import (
 )
 from engine.cli.study import Study, begun
 from engine.drain import Drain
+from engine.errors import EngineError, JournalError
 from engine.events import AnyEvent, RunEnded, RunStarted
 from engine.fold import histories
 from engine.journal import locked, read_events, writing
@@ -77,6 +81,9 @@ def see_through(work: Work, out: Path, *, as_json: bool) -> int:
         outcome = asyncio.run(_interruptible(work, drain))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say_interrupted(out)
+        raise
+    except JournalError:
+        say(f"the run has stopped. Go on with: resume {out}")
         raise
     show(outcome.run, as_json=as_json)
     say(f"report: {out / PAGE}")
@@ -175,13 +182,28 @@ async def _record(
     ended: Container[str] = (),
 ) -> Outcome:
     cases = [case for case in study.investigations() if case.id not in ended]
-    try:
-        with writing(place.fd) as journal:
-            n_ended = await _run(study, ready, journal, place.drain, cases, recorded)
-    finally:
-        result = read_run(place.directory)
-        write_out(result)
+    with (
+        _files_written_anyhow(place.directory),
+        room_kept(place.directory, place.drain),
+        writing(place.fd) as journal,
+    ):
+        n_ended = await _run(study, ready, journal, place.drain, cases, recorded)
+    result = read_run(place.directory)
+    write_out(result)
     return Outcome(result, len(cases) - n_ended)
+
+
+@contextmanager
+def _files_written_anyhow(directory: Path) -> Generator[None]:
+    """Write what is derived from the journal even if the block fails: its own error counts."""
+    try:
+        yield
+    except BaseException:
+        try:
+            write_out(read_run(directory))
+        except EngineError as error:
+            say(f"{error} `report {directory}` writes what is derived from the journal anew.")
+        raise
 
 
 async def _run(
