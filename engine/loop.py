@@ -13,7 +13,7 @@ from typing import Protocol
 from engine.actions import RunCode, own_part, parse, tag_of
 from engine.budget import Budget, exhausted
 from engine.chat import ChatBackend, ChatRequest
-from engine.compaction import compacted, summary_request
+from engine.compaction import compacted, summary_requests
 from engine.context import is_full, is_near_full, prompt_tokens, reply_tokens
 from engine.drain import Drain
 from engine.errors import ContextOverflowError
@@ -235,17 +235,20 @@ class _Course:
         Raises:
             ContextOverflowError: there is nothing left to summarise, or no room for a summary.
         """
-        standing = self._standing
-        request = summary_request(
-            self._phase, standing, window=window, prompt=prompt, seed=self._summary_seed()
+        standing, seed = self._standing, self._summary_seed()
+        whole, shorter = summary_requests(
+            self._phase, standing, window=window, prompt=prompt, seed=seed
         )
         await self._parts.record.commit()
-        completion = await self._parts.chat.complete(request)
+        try:
+            completion = await self._parts.chat.complete(whole)
+        except ContextOverflowError:
+            completion = await self._parts.chat.complete(shorter)
         self._happens(
             Compacted(
                 time=self._now(),
                 investigation=self._case.id,
-                seed=request.seed,
+                seed=seed,
                 completion=completion,
                 messages=compacted(
                     self._phase, standing, completion.text, window=window, prompt=prompt
