@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from engine.access import OPEN
 from engine.chat.patience import Patience
 from engine.chat.served import open_backend
 from engine.compare.measures import measure
@@ -77,7 +78,7 @@ def long_phase() -> Phase:
 async def parts_at(endpoint: Endpoint, pauses: Pauses) -> AsyncGenerator[tuple[Parts, Kept]]:
     async with (
         open_backend(
-            endpoint, key=None, patience=PATIENCE, sleep=pauses.sleep, clock=pauses.clock
+            endpoint, access=OPEN, patience=PATIENCE, sleep=pauses.sleep, clock=pauses.clock
         ) as backend,
         parts_with(backend, phase=long_phase()) as (parts, kept),
     ):
@@ -268,7 +269,7 @@ async def test_a_server_that_is_killed_and_started_again_costs_nothing() -> None
     options = ("--port", str(port), "--steps", "--latency-s", "0.2", "--window-tokens", "30000")
     endpoint = make_endpoint(f"http://127.0.0.1:{port}/v1")
     async with (
-        open_backend(endpoint, key=None, patience=Patience(attempts=30)) as backend,
+        open_backend(endpoint, access=OPEN, patience=Patience(attempts=30)) as backend,
         parts_with(backend, phase=long_phase()) as (parts, kept),
         asyncio.timeout(50),
         asyncio.TaskGroup() as group,
