@@ -52,25 +52,25 @@ class Architecture:
         names = matching(self._layers, filter_pattern)
         return {"n_names": len(names), "layers": names[:_MAX_LISTED]}
 
-    def describe_layer(self, layer_name: str) -> dict[str, object]:
+    def describe_layer(
+        self, layer_name: str | list[str]
+    ) -> dict[str, object] | list[dict[str, object]]:
         """Describe in words what a layer is and does.
 
         Args:
-            layer_name: name of a layer, such as 'model.layers.0'.
+            layer_name: name of a layer, such as 'model.layers.0', or a list of at most 40 names.
 
         Returns:
-            dict with name, kind, description (text) and children (names of the layers inside).
+            dict with name, kind, description (text) and children (names of the layers inside). A
+            list of names gives a list of dicts.
 
         Example:
             print(architecture.describe_layer("model.layers.0")["description"])
         """
-        layer = self._layer(layer_name)
-        return {
-            "name": layer.name,
-            "kind": layer.kind,
-            "description": explanation(layer, self._checkpoint),
-            "children": list(layer.children)[:_MAX_LISTED],
-        }
+        if isinstance(layer_name, str):
+            return self._described(self._layer(layer_name))
+        check_count(layer_name, most=_MAX_LISTED)
+        return [self._described(self._layer(name)) for name in layer_name]
 
     def get_layer_info(
         self, layer_name: str | list[str]
@@ -143,6 +143,14 @@ class Architecture:
         return {
             name: kind if count == 1 else f"{kind} x {count}"
             for (name, kind), count in counts.items()
+        }
+
+    def _described(self, layer: Layer) -> dict[str, object]:
+        return {
+            "name": layer.name,
+            "kind": layer.kind,
+            "description": explanation(layer, self._checkpoint),
+            "children": list(layer.children)[:_MAX_LISTED],
         }
 
     def _info(self, layer: Layer) -> dict[str, object]:

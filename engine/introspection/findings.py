@@ -1,7 +1,7 @@
 """The findings of one investigation: append-only, counted and searched."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -12,6 +12,13 @@ MAX_FINDINGS = 1000
 """Most findings of one investigation."""
 MAX_CHARS = 20_000
 """Most characters of one description."""
+
+
+MAX_NAME_CHARS = 100
+"""Most characters of a category or a tag."""
+_MAX_TAGS = 20
+_MAX_BYTES = 4 << 20
+"""All findings of one investigation, as JSON."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +45,7 @@ class Findings:
         """Start empty."""
         self.all: list[Finding] = []
         self._texts: list[str] = []
+        self._n_bytes = 0
         self._index = WordIndex()
 
     def __len__(self) -> int:
@@ -50,9 +58,11 @@ class Findings:
         Raises:
             CapabilityError: there are too many.
         """
-        if len(self.all) >= MAX_FINDINGS:
-            problem = f"{MAX_FINDINGS} observations are stored, no more fit"
+        n_bytes = self._n_bytes + len(msgspec.json.encode(finding))
+        if len(self.all) >= MAX_FINDINGS or n_bytes > _MAX_BYTES:
+            problem = f"{len(self.all)} observations are stored, no more fit"
             raise CapabilityError("ValueError", problem)
+        self._n_bytes = n_bytes
         self.all.append(finding)
         self._texts.append("\n".join([finding.description, finding.category, *finding.tags]))
         return finding
@@ -83,6 +93,18 @@ def check_length(what: str, text: str, *, most: int) -> None:
     if len(text) > most:
         problem = f"{what} has {len(text)} characters, at most {most} fit"
         raise CapabilityError("ValueError", problem)
+
+
+def check_tags(tags: Sequence[str]) -> None:
+    """Refuse too many tags, or one that is no word.
+
+    Raises:
+        CapabilityError: says what is wrong.
+    """
+    if len(tags) > _MAX_TAGS:
+        raise CapabilityError("ValueError", f"{len(tags)} tags were given, at most {_MAX_TAGS} fit")
+    for tag in tags:
+        check_length("a tag", tag, most=MAX_NAME_CHARS)
 
 
 def _counted(names: Iterable[str], *, most: int | None) -> dict[str, int]:

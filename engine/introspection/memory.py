@@ -5,9 +5,19 @@ no clock in it, so that re-applying the recorded calls gives the same state.
 """
 
 from engine.errors import CapabilityError
-from engine.introspection.findings import MAX_CHARS, Finding, Findings, as_dict, check_length
+from engine.introspection.findings import (
+    MAX_CHARS,
+    MAX_NAME_CHARS,
+    Finding,
+    Findings,
+    as_dict,
+    check_length,
+    check_tags,
+)
 
 _MAX_RETURNED = 100
+_MAX_SUMMARISED = 2000
+"""Characters of one description in the summary."""
 
 
 class Memory:
@@ -35,7 +45,7 @@ class Memory:
             description: what you found, in your words.
             category: any word, such as 'architecture', 'pattern', 'theory' or 'belief'.
             importance: 0 (minor) to 1 (central).
-            tags: words to find it by.
+            tags: at most 20 words to find it by.
             metadata: values that belong to it, such as {"mean": 0.1}.
 
         Returns:
@@ -45,6 +55,8 @@ class Memory:
             memory.record_observation("The embeddings are tied.", category="architecture")
         """
         check_length("description", description, most=MAX_CHARS)
+        check_length("category", category.strip() or "general", most=MAX_NAME_CHARS)
+        check_tags(tags or ())
         if not 0 <= importance <= 1:
             problem = f"importance must be between 0 and 1, not {importance:g}"
             raise CapabilityError("ValueError", problem)
@@ -148,7 +160,7 @@ class Memory:
 
         Returns:
             dict with n_observations, categories (name -> count), tags (the 10 most used, tag ->
-            count) and most_important (the 3 most important, id -> description).
+            count) and most_important (the 3 most important, id -> description, or its beginning).
 
         Example:
             print(memory.get_memory_summary())
@@ -158,7 +170,9 @@ class Memory:
             "n_observations": len(self._findings),
             "categories": self.list_categories(),
             "tags": self._findings.tags(most=10),
-            "most_important": {str(each.id): each.description for each in by_importance[:3]},
+            "most_important": {
+                str(each.id): each.description[:_MAX_SUMMARISED] for each in by_importance[:3]
+            },
         }
 
     def list_categories(self) -> dict[str, int]:

@@ -1,9 +1,7 @@
 """Names of layers and parameters: their order, patterns, and what a wrong one may have meant."""
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 
 from engine.errors import CapabilityError
 
@@ -42,17 +40,29 @@ def pattern_of(name: str) -> str:
 
 def matching(names: Iterable[str], pattern: str) -> list[str]:
     """Return the names that contain `pattern`, case aside; `*` in it stands for any text."""
-    wanted = f"*{pattern.lower()}*"
-    literal = re.sub(r"([\[\]?])", r"[\1]", wanted)
-    return [name for name in names if fnmatchcase(name.lower(), literal)]
+    parts = [part for part in pattern.lower().split("*") if part]
+    return [name for name in names if _has_in_order(name.lower(), parts)]
+
+
+def _has_in_order(text: str, parts: Iterable[str]) -> bool:
+    """Tell whether `text` has all `parts`, one behind the other."""
+    start = 0
+    for part in parts:
+        found = text.find(part, start)
+        if found < 0:
+            return False
+        start = found + len(part)
+    return True
 
 
 def check_count(names: Sequence[str], *, most: int) -> None:
-    """Refuse a list with more than `most` names.
+    """Refuse a list without names, or with more than `most`.
 
     Raises:
-        CapabilityError: the list is too long.
+        CapabilityError: the list is empty or too long.
     """
+    if not names:
+        raise CapabilityError("ValueError", "the list of names is empty")
     if len(names) > most:
         problem = f"{len(names)} names were given, at most {most} are answered at once"
         raise CapabilityError("ValueError", problem)
@@ -81,7 +91,8 @@ def _hint(name: str, known: Sequence[str]) -> str:
 
 def _indices(name: str, known: Sequence[str]) -> list[int]:
     pattern = pattern_of(name)
-    if pattern.count("*") != 1:
+    parts = pattern.split(".")
+    if parts.count("*") != 1:
         return []
-    place = pattern.split(".").index("*")
+    place = parts.index("*")
     return [int(each.split(".")[place]) for each in known if pattern_of(each) == pattern]

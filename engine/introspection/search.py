@@ -9,6 +9,10 @@ import sqlite3
 from collections.abc import Sequence
 
 
+MAX_WORDS = 32
+"""Words of a query that count, the first ones: each costs a walk through the index."""
+
+
 class WordIndex:
     """Positions of the texts that hold given words; built when a search first needs it."""
 
@@ -22,7 +26,7 @@ class WordIndex:
 
         `texts` is the same list at every call, longer at most.
         """
-        words = re.findall(r"\w+", query)
+        words = list(dict.fromkeys(re.findall(r"\w+", query)))[:MAX_WORDS]
         if not words:
             return []
         match = " OR ".join(f'"{word}"*' for word in words)

@@ -61,11 +61,14 @@ def test_a_list_of_names_gives_a_list(architecture: Architecture) -> None:
 
 def test_description_says_what_attention_has(architecture: Architecture) -> None:
     described = architecture.describe_layer("model.layers.0.self_attn")
+    assert isinstance(described, dict)
     assert "4 query heads and 2 key/value heads of size 8" in str(described["description"])
 
 
 def test_description_says_that_the_head_is_tied(architecture: Architecture) -> None:
-    assert "model.embed_tokens.weight" in str(architecture.describe_layer("lm_head")["description"])
+    described, other = architecture.describe_layer(["lm_head", "model.norm"])
+    assert "model.embed_tokens.weight" in str(described["description"])
+    assert "model.embed_tokens.weight" not in str(other["description"])
 
 
 def test_similar_layers_are_those_of_the_same_build(architecture: Architecture) -> None:

@@ -9,41 +9,14 @@ from textwrap import dedent
 
 import pytest
 
-from engine.introspection.activations import Activations
-from engine.introspection.architecture import Architecture
-from engine.introspection.attention import Attention
 from engine.introspection.checkpoint import open_checkpoint
-from engine.introspection.generation import Generation
-from engine.introspection.gradient import Gradient
-from engine.introspection.heritage import Heritage
-from engine.introspection.history import History
-from engine.introspection.memory import Memory
 from engine.introspection.stubs import functions_of
 from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
-from engine.introspection.temporal import Temporal
-from engine.introspection.weights import Weights
 from engine.sandbox import Workspace
 from tests.introspection.drawn import DrawnProbe
+from tests.introspection.functions import CLASSES, METHODS, signature
 
-CLASSES = {
-    "architecture": Architecture,
-    "weights": Weights,
-    "activations": Activations,
-    "temporal": Temporal,
-    "attention": Attention,
-    "gradient": Gradient,
-    "history": History,
-    "memory": Memory,
-    "generation": Generation,
-    "heritage": Heritage,
-}
-METHODS = [
-    (module, name)
-    for module, kind in CLASSES.items()
-    for name, member in vars(kind).items()
-    if inspect.isfunction(member) and not name.startswith("_")
-]
 IMPORTS = f"from introspection import {', '.join(CLASSES)}\n"
 NAME = "model.layers.0.mlp.down_proj.weight"
 ACCEPTED: dict[str, list[object]] = {
@@ -104,11 +77,6 @@ def documentation(module: str, name: str) -> str:
 def section(doc: str, title: str) -> str:
     found = re.search(rf"^{title}:\n((?:    .*\n?|\n)+)", doc, re.MULTILINE)
     return dedent(found[1]).strip() if found else ""
-
-
-def signature(module: str, name: str) -> inspect.Signature:
-    without_self = list(inspect.signature(getattr(CLASSES[module], name)).parameters.values())[1:]
-    return inspect.Signature(without_self)
 
 
 def calls(module: str, name: str) -> Iterator[str]:
