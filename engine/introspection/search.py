@@ -8,7 +8,6 @@ import re
 import sqlite3
 from collections.abc import Sequence
 
-
 MAX_WORDS = 32
 """Words of a query that count, the first ones: each costs a walk through the index."""
 

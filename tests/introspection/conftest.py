@@ -134,9 +134,9 @@ def documents(tmp_path: Path) -> Documents:
 
 
 @pytest.fixture
-def table(subject: Subject, documents: Documents) -> CapabilityTable:
-    """All that can be granted."""
-    figures = Generated(
+def figures() -> Generated:
+    """What an engine may have done."""
+    return Generated(
         temperature=0.7,
         top_p=0.9,
         max_reply_tokens=1024,
@@ -148,6 +148,11 @@ def table(subject: Subject, documents: Documents) -> CapabilityTable:
         cached_tokens=1500,
         n_compactions=0,
     )
+
+
+@pytest.fixture
+def table(subject: Subject, documents: Documents, figures: Generated) -> CapabilityTable:
+    """All that can be granted."""
     return CapabilityTable(
         ("architecture", "weights", *PROBED, "memory", "generation", "heritage"),
         subject=subject,

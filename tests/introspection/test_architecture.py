@@ -66,7 +66,9 @@ def test_description_says_what_attention_has(architecture: Architecture) -> None
 
 
 def test_description_says_that_the_head_is_tied(architecture: Architecture) -> None:
-    described, other = architecture.describe_layer(["lm_head", "model.norm"])
+    both = architecture.describe_layer(["lm_head", "model.norm"])
+    assert isinstance(both, list)
+    described, other = both
     assert "model.embed_tokens.weight" in str(described["description"])
     assert "model.embed_tokens.weight" not in str(other["description"])
 
