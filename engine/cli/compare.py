@@ -3,7 +3,8 @@
 from engine.cli.conduct import carry_out
 from engine.cli.options import Options
 from engine.cli.serving.choice import choose
-from engine.cli.study import Study
+from engine.cli.serving.twins import split_twins, twinned
+from engine.cli.study import Study, settled
 from engine.errors import UsageError
 from phases.load import get_phases
 
@@ -18,7 +19,8 @@ def compare(*phase: str, models: str = "", options: Options | None = None) -> in
     phase
         Keys of phases; `phases` lists them. Default: comparison.
     models
-        A,B: names of the models to compare. Default: all that are there.
+        A,B: names of the models to compare. Default: all that are there. A,A: one model twice,
+        to see what the server scatters.
     """
     options = options or Options()
     is_default = not phase and not options.phase
@@ -32,13 +34,13 @@ def plan_comparison(keys: tuple[str, ...], models: str, options: Options) -> Stu
         UsageError: a phase or model is unknown, or there are not two models.
     """
     phases = get_phases(keys, options.phase)
-    wanted = tuple(name.strip() for name in models.split(",") if name.strip())
-    if len(set(wanted)) < len(wanted):
-        raise UsageError(f"--models {models}: one model is named twice.")
+    wanted, again = split_twins([name.strip() for name in models.split(",") if name.strip()])
     serving = choose(options, wanted)
+    serving = twinned(serving, serving.models if options.noise_floor else again)
     if len(serving.models) == 1:
         raise UsageError(
             f"compare: needs two models or more, and there is only {serving.models[0]!r}. "
-            "Add an --endpoint NAME=URL, or use `run PHASE --model NAME`."
+            "Add an --endpoint NAME=URL, name it twice to see what the server scatters, or use "
+            "`run PHASE --model NAME`."
         )
-    return Study(serving=serving, phases=phases, options=options)
+    return Study(serving=serving, phases=phases, options=settled(options))

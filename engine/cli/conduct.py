@@ -19,6 +19,7 @@ from engine.budget import RunBudget
 from engine.cli.console import say
 from engine.cli.directory import default_directory, new_directory
 from engine.cli.display import Watched, display
+from engine.cli.enlarging import enlarged
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
 from engine.cli.loads import loads_recorded
 from engine.cli.progress import Progress
@@ -33,6 +34,7 @@ from engine.cli.stopping import (
     until_deadline,
 )
 from engine.cli.study import Study, begun
+from engine.compare.catalogue import named
 from engine.drain import Drain
 from engine.errors import EngineError, JournalError
 from engine.events import AnyEvent, RunEnded, RunStarted
@@ -97,11 +99,14 @@ def see_through(work: Work, out: Path, *, as_json: bool) -> int:
 def _announce(study: Study) -> None:
     say(study.serving.reason)
     names = ", ".join(phase.key for phase in study.phases)
-    each = "" if study.fork else f" ({study.options.replicates} per model and phase)"
+    least = "at least " if study.options.until_mde else ""
+    each = "" if study.fork else f" ({least}{study.options.replicates} per model and phase)"
     say(
         f"phases: {names}; models at the same time: {', '.join(study.models)}; "
         f"{len(study.investigations())} investigations{each}, study seed {study.options.seed}."
     )
+    if len(study.models) > 1:
+        say(f"primary measure: {named(study.options.primary).label} (--primary).")
 
 
 def _say_interrupted(out: Path) -> None:
@@ -156,13 +161,17 @@ async def continue_study(study: Study, out: Path, drain: Drain) -> Outcome:
     """
     with locked(out / "events.jsonl") as fd:
         before = read_run(out)
-        ended = {item.investigation for item in before.measures if not item.is_infrastructure}
         recorded = histories(read_events(out / "events.jsonl"))
         if study.fork:
             study = replace(study, begun=begun(recorded, out))
         async with made_ready(study, out) as ready:
             check_unchanged(before.manifest, ready.manifest)
-            return await _record(study, ready, _Place(out, fd, drain), recorded, ended)
+            return await _record(study, ready, _Place(out, fd, drain), recorded, _ended(before))
+
+
+def _ended(run: Run) -> set[str]:
+    """Return the investigations that are done with."""
+    return {item.investigation for item in run.measures if not item.is_infrastructure}
 
 
 class _Place(NamedTuple):
@@ -181,16 +190,43 @@ async def _record(
     recorded: Mapping[str, Sequence[AnyEvent]],
     ended: Container[str] = (),
 ) -> Outcome:
-    cases = [case for case in study.investigations() if case.id not in ended]
     with (
         _files_written_anyhow(place.directory),
         room_kept(place.directory, place.drain),
         writing(place.fd) as journal,
     ):
-        n_ended = await _run(study, ready, journal, place.drain, cases, recorded)
+        n_left = await _stage(study, ready, journal, place.drain, recorded, ended)
+        while not n_left and (further := await _further(study, place, journal)):
+            study, known = further
+            n_left = await _stage(study, ready, journal, place.drain, *known)
     result = read_run(place.directory)
     write_out(result)
-    return Outcome(result, len(cases) - n_ended)
+    return Outcome(result, n_left)
+
+
+async def _stage(
+    study: Study,
+    ready: Ready,
+    journal: Record,
+    drain: Drain,
+    recorded: Mapping[str, Sequence[AnyEvent]],
+    ended: Container[str],
+) -> int:
+    """Carry out what is not `ended` of the study; return how many investigations are left."""
+    cases = [case for case in study.investigations() if case.id not in ended]
+    return len(cases) - await _run(study, ready, journal, drain, cases, recorded)
+
+
+async def _further(
+    study: Study, place: _Place, journal: Record
+) -> tuple[Study, tuple[Mapping[str, Sequence[AnyEvent]], Container[str]]] | None:
+    """Return the study with another stage, and what is recorded and ended; None: it is complete."""
+    if study.options.until_mde is None:
+        return None
+    await journal.commit()
+    run = read_run(place.directory)
+    more = enlarged(study, run)
+    return more and (more, (histories(read_events(place.directory / "events.jsonl")), _ended(run)))
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from engine.cli.changes import CONTROL, Change, changed, parse_change
 from engine.cli.conduct import carry_out
 from engine.cli.console import say
 from engine.cli.options import Options, Repeatable
-from engine.cli.resume import endpoints_in, options_of
-from engine.cli.serving.choice import choose
+from engine.cli.resume import endpoints_in, options_of, twins_of
+from engine.cli.serving.twins import chosen
 from engine.cli.study import Study
 from engine.errors import UsageError
 from engine.events import Fork, InvestigationStarted
@@ -53,6 +53,8 @@ def fork(
         Which investigations: a pattern for their ids, such as 'tiny-s.*'.
     """
     given, manifest = options or Options(), read_manifest(run)
+    if given.until_mde is not None or given.noise_floor:
+        raise UsageError("fork: --until-mde and --noise-floor have no meaning; use --replicates.")
     place = parse_place(at, manifest.phases)
     wanted = tuple(dict.fromkeys(map(parse_change, changes or (CONTROL,))))
     trunks = _chosen(trunks_at(read_events(run / "events.jsonl"), place), at, only)
@@ -126,8 +128,11 @@ def _study(manifest: Manifest, given: Options, arms: Sequence[_Arm], at: str) ->
     _check_distinct(begun)
     options = _options(manifest, given)
     return Study(
-        serving=choose(
-            options, tuple(dict.fromkeys(arm.model for arm in arms)), endpoints_in(manifest)
+        serving=chosen(
+            options,
+            tuple(dict.fromkeys(arm.model for arm in arms)),
+            twins_of(manifest),
+            endpoints_in(manifest),
         ),
         phases=tuple({arm.phase.key: arm.phase for arm in arms}.values()),
         options=options,

@@ -46,6 +46,18 @@ class Options:
     """Run directory; must be absent or empty. Default: runs/<time>-<phase>."""
     replicates: Count = 1
     """Investigations per model and phase, each with a seed of its own."""
+    primary: str = "error_rate"
+    """Measure that the verdict of a comparison is about, settled before the run; all others are
+    judged together. A wrong name lists all."""
+    until_mde: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """In place of --replicates: as many as find a difference of this size in the primary measure
+    (for shares 0.1 is ten percentage points) in 80 of 100 studies. At least 10 are carried out;
+    from how far these scatter, the number of all follows, with no look at what they show."""
+    max_replicates: Count = 100
+    """With --until-mde: at most this many."""
+    noise_floor: Annotated[bool, Parameter(negative="")] = False
+    """Let every model investigate twice, as two arms with the same seeds: what these differ by is
+    what the server scatters, and is shown beside every difference."""
     seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**31))] = 0
     """Seed of the study; all models get the same seeds."""
     share_prefix: Annotated[bool, Parameter(negative="")] = False

@@ -9,7 +9,7 @@ import msgspec
 from engine.cli.knowledge import Knowledge
 from engine.cli.library import facts_of
 from engine.cli.provenance import git_revision, machine, versions
-from engine.cli.study import Study
+from engine.cli.study import Study, design_of
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
 from engine.introspection.facts import facts_of as model_facts
@@ -33,6 +33,7 @@ def manifest_of(
         started=time.time(),
         seed=study.options.seed,
         replicates=study.options.replicates,
+        design=design_of(study.options),
         concurrency=study.concurrency,
         serving=study.serving.kind,
         arms=tuple(_arm(endpoint, knowledge, study) for endpoint in endpoints),
@@ -123,4 +124,5 @@ def _arm(endpoint: Endpoint, knowledge: Knowledge, study: Study) -> Arm:
         checkpoint_fingerprint=known.fingerprint if known else None,
         is_given=endpoint.model in study.serving.given,
         facts=ModelFacts.model_validate(facts) if facts else None,
+        twin_of=study.serving.twins.get(endpoint.model),
     )

@@ -8,7 +8,7 @@ import msgspec
 from engine.cli.conduct import continue_study, see_through
 from engine.cli.console import say
 from engine.cli.options import Deadline, Display, Options
-from engine.cli.serving.choice import choose
+from engine.cli.serving.twins import chosen
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
 from engine.manifest import Arm, Manifest, read_manifest
@@ -52,7 +52,8 @@ def resume(
         max_tokens=max_tokens,
         display=display,
     )
-    serving = choose(options, [arm.model for arm in manifest.arms], endpoints_in(manifest))
+    arms = [arm.model for arm in manifest.arms]
+    serving = chosen(options, arms, twins_of(manifest), endpoints_in(manifest))
     study = Study(
         serving=serving,
         phases=manifest.phases,
@@ -63,6 +64,11 @@ def resume(
     return see_through(lambda drain: continue_study(study, run, drain), run, as_json=False)
 
 
+def twins_of(manifest: Manifest) -> dict[str, str]:
+    """Return by name whose model the arms have that are twins."""
+    return {arm.model: arm.twin_of for arm in manifest.arms if arm.twin_of}
+
+
 def options_of(manifest: Manifest, endpoint: tuple[str, ...] = ()) -> Options:
     """Return the settings of a run, but for its endpoints; `endpoint` is given beside it."""
     folders = {name: item.directory for name, item in manifest.documents.items() if item.directory}
@@ -71,6 +77,9 @@ def options_of(manifest: Manifest, endpoint: tuple[str, ...] = ()) -> Options:
         wrong_heritage=Path(folders["wrong"]) if "wrong" in folders else None,
         endpoint=endpoint,
         replicates=manifest.replicates,
+        primary=manifest.design.primary,
+        until_mde=manifest.design.until_mde,
+        max_replicates=manifest.design.max_replicates,
         seed=manifest.seed,
         concurrency=manifest.concurrency,
         share_prefix=manifest.shares_prefix,

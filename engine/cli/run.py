@@ -3,7 +3,8 @@
 from engine.cli.conduct import carry_out
 from engine.cli.options import Options
 from engine.cli.serving.choice import choose
-from engine.cli.study import Study
+from engine.cli.serving.twins import twinned
+from engine.cli.study import Study, settled
 from engine.errors import UsageError
 from engine.settings import read_settings
 from phases.load import get_phases
@@ -24,4 +25,9 @@ def run(*phase: str, model: str | None = None, options: Options | None = None) -
     if not phases:
         raise UsageError("run: needs a PHASE (`phases` lists them) or a --phase DIR of your own.")
     wanted = model or read_settings().model_name or choose(options, ()).models[0]
-    return carry_out(Study(serving=choose(options, (wanted,)), phases=phases, options=options))
+    serving = choose(options, (wanted,))
+    if options.noise_floor:
+        serving = twinned(serving, serving.models)
+    elif options.until_mde is not None:
+        raise UsageError("--until-mde compares: it needs `compare`, or --noise-floor beside it.")
+    return carry_out(Study(serving=serving, phases=phases, options=settled(options)))

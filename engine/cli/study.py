@@ -2,16 +2,18 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.branch import Branch, branches_of
 from engine.cli.options import Options
 from engine.cli.serving import Serving
+from engine.compare.catalogue import named
+from engine.compare.stages import N_FIRST
 from engine.errors import UsageError
 from engine.events import AnyEvent, InvestigationStarted
 from engine.fold import investigation_of
-from engine.manifest import ForkFacts
+from engine.manifest import Design, ForkFacts
 from engine.phase import Phase
 from engine.runner import plan
 from engine.transcript import Investigation
@@ -61,6 +63,36 @@ class Study:
     def phase(self, key: str) -> Phase:
         """Return the phase called `key`."""
         return next(phase for phase in self.phases if phase.key == key)
+
+
+def settled(options: Options) -> Options:
+    """Return the flags of a comparison with what follows from them; --until-mde has two stages.
+
+    Raises:
+        UsageError: what is to be compared cannot be.
+    """
+    if named(options.primary).is_speed:
+        raise UsageError(
+            f"--primary {options.primary}: says what the machine did, not what a model does. "
+            "Choose another measure; seconds and tokens per second are shown beside it."
+        )
+    if options.until_mde is None:
+        return options
+    n_first = max(options.replicates, N_FIRST)
+    if options.max_replicates < n_first:
+        raise UsageError(
+            f"--max-replicates {options.max_replicates}: --until-mde begins with {n_first}."
+        )
+    return replace(options, replicates=n_first)
+
+
+def design_of(options: Options) -> Design:
+    """Return what is settled about a comparison before its first turn."""
+    return Design(
+        primary=options.primary,
+        until_mde=options.until_mde,
+        max_replicates=options.max_replicates,
+    )
 
 
 def begun(

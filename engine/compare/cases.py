@@ -45,6 +45,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     primary: str
     n_first: int | None = None
     """Replicates of the first stage; None: their number was settled before."""
+    wanted: float | None = None
+    """Difference of the primary measure that is to be found; a smaller one counts as none."""
     is_shared: bool = False
     """The models had one machine at the same time."""
 

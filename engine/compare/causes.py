@@ -23,7 +23,7 @@ class Cause(StrEnum):
     """An answer that is too large or too late, or too many of them in one block."""
 
 
-_LIMITS = frozenset({NAMESPACE_LOST, "MemoryError", "KeyboardInterrupt"})
+_LIMITS = frozenset({NAMESPACE_LOST, "MemoryError", "Timeout"})
 _WALLS = (
     ("PermissionError", ""),
     ("BlockingIOError", ""),

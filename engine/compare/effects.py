@@ -36,6 +36,8 @@ class Seen(NamedTuple):
     family: Family
     is_primary: bool
     is_shared: bool
+    margin: float | None
+    """Settled before the run; None: as for all measures."""
 
 
 def seen_in(sides: Sides, question: Question, place: int, *, is_noise: bool) -> tuple[Seen, ...]:
@@ -57,6 +59,7 @@ def seen_in(sides: Sides, question: Question, place: int, *, is_noise: bool) -> 
                 family=(is_noise, is_primary, min(place, 1) if is_primary else place),
                 is_primary=is_primary,
                 is_shared=measure.is_speed and question.is_shared,
+                margin=question.wanted if is_primary else None,
             )
             found.append(seen)
     return tuple(found)
@@ -90,7 +93,7 @@ def floors_of(every: Iterable[Seen]) -> dict[str, dict[str, NoiseFloor]]:
     found: dict[str, dict[str, NoiseFloor]] = {}
     for seen in every:
         arm, twin = seen.sides.arms
-        interval = seen.effect.interval
+        interval = interval_of(seen.found)
         found.setdefault(arm, {})[seen.measure.name] = NoiseFloor(
             arm=arm,
             twin=twin,
@@ -108,7 +111,7 @@ def result_of(seen: Seen, p_holm: float | None, floors: Floors, unit: Unit) -> R
         _arm_value(arm, groups, measure)
         for arm, groups in zip(sides.arms, (sides.first, sides.second), strict=True)
     )
-    margin = margin_of(measure, (first.value, second.value))
+    margin = seen.margin or margin_of(measure, (first.value, second.value))
     verdict = judge(seen.effect, n_units=n_units, df=seen.found.df, p=p_holm, margin=margin)
     result = Result(
         measure=measure.name,

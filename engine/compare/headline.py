@@ -6,7 +6,7 @@ from engine.compare.cases import Question
 from engine.compare.catalogue import OTHER_MARGIN, SHARE_MARGIN, named
 from engine.compare.judgement import LEAST_UNITS
 from engine.compare.result import Pair, Scope, Unit, Word
-from engine.compare.words import listed
+from engine.compare.words import figure, listed
 
 _SHOWN = 5
 
@@ -60,9 +60,18 @@ def notes(question: Question) -> tuple[str, ...]:
     )
     tied = (
         f"Tied: the whole interval lies within {shares} for shares, within {others} of the mean "
-        f"of both arms for anything else. Below {LEAST_UNITS} units nothing is said."
+        f"of both arms for anything else{_settled(question)}. Below {LEAST_UNITS} units nothing is "
+        "said."
     )
     return (primary, differences, tied, *_conditions(question))
+
+
+def _settled(question: Question) -> str:
+    if question.wanted is None:
+        return ""
+    measure = named(question.primary)
+    size = figure(question.wanted, is_share=measure.is_share, unit=measure.unit)
+    return f", and within {size} for the primary measure"
 
 
 def _conditions(question: Question) -> list[str]:

@@ -17,6 +17,7 @@ def question_of(manifest: Manifest) -> Question:
         phases=tuple(phase.key for phase in manifest.phases),
         primary=design.primary,
         n_first=manifest.replicates if design.until_mde is not None else None,
+        wanted=design.until_mde,
         is_shared=_is_shared(manifest),
     )
 

@@ -40,9 +40,10 @@ def sentences_of(comparison: Comparison) -> tuple[str, ...]:
 def tables_of(run: Run) -> tuple[Table, ...]:
     """Return the differences, pair by pair, and what became of the investigations.
 
-    For one arm: its counts.
+    For one arm: its counts. A model beside its twin is shown where there is no other pair.
     """
-    pairs = run.comparison.scopes[0].pairs
+    every = run.comparison.scopes[0].pairs
+    pairs = [pair for pair in every if not pair.is_noise] or every
     figures = _ends() if pairs else {**_ends(), **_totals()}
     return (*(_differences(pair) for pair in pairs), _counts(run.arms(), figures))
 

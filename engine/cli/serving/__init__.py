@@ -38,6 +38,8 @@ class Serving:
     """log directory -> endpoints of `models`, in their order."""
     weights: Mapping[str, Weights] = field(default_factory=dict[str, Weights])
     """By model; empty for endpoints that are given."""
+    twins: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Arm -> the arm whose model it is once more, for those that are."""
 
 
 def pick(name: str, known: Sequence[str], flag: str) -> str:

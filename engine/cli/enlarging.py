@@ -1,0 +1,43 @@
+"""A study with --until-mde after its first stage: how many replicates there are to be."""
+
+from dataclasses import replace
+
+from engine.cli.console import say
+from engine.cli.study import Study
+from engine.compare.catalogue import named
+from engine.compare.stages import Need, need
+from engine.compare.words import figure
+from engine.report.design import question_of
+from engine.report.run import Run
+
+
+def enlarged(study: Study, run: Run) -> Study | None:
+    """Return `study` with the replicates that its first stage calls for; None: it has them all."""
+    options = study.options
+    if options.until_mde is None:
+        return None
+    found = need(
+        run.cases(),
+        question_of(run.manifest),
+        mde=options.until_mde,
+        most=options.max_replicates,
+    )
+    begun = max((item.replicate for item in run.measures), default=-1) + 1
+    replicates = max(found.replicates, begun)
+    if replicates <= options.replicates:
+        return None
+    say(_words(found, study, replicates))
+    return replace(study, options=replace(options, replicates=replicates))
+
+
+def _words(found: Need, study: Study, replicates: int) -> str:
+    options = study.options
+    measure = named(options.primary)
+    size = figure(options.until_mde, is_share=measure.is_share, unit=measure.unit)
+    words = (
+        f"the first {options.replicates} replicates scatter so that {found.wanted:,} find a "
+        f"difference of {size} in {measure.label}"
+    )
+    if found.wanted > found.replicates:
+        return f"{words}; --max-replicates allows {found.replicates:,}."
+    return f"{words}; going on to {replicates:,}."

@@ -1,0 +1,55 @@
+"""Arms that are a model once more, asked at the same place: what they differ by is noise."""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from engine.cli.options import Options
+from engine.cli.serving import Serving
+from engine.cli.serving.choice import choose
+from engine.endpoint import Endpoint
+
+_SUFFIX = "-again"
+
+
+def split_twins(wanted: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the distinct names in `wanted`, and those that are named once more."""
+    once = tuple(dict.fromkeys(wanted))
+    return once, tuple(name for name in once if wanted.count(name) > 1)
+
+
+def twinned(serving: Serving, arms: Iterable[str]) -> Serving:
+    """Return `serving` with one more arm for the model of each of `arms`."""
+    return _with(serving, {f"{arm}{_SUFFIX}": arm for arm in arms})
+
+
+def chosen(
+    options: Options,
+    wanted: Sequence[str],
+    twins: Mapping[str, str],
+    endpoints: tuple[Endpoint, ...],
+) -> Serving:
+    """Return how the arms in `wanted` are served; `twins`: name -> arm, of those that are one.
+
+    `endpoints` are known already, see `choose`.
+    """
+    models = dict.fromkeys(twins.get(name, name) for name in wanted)
+    named = {name: twins[name] for name in wanted if name in twins}
+    return _with(choose(options, tuple(models), endpoints), named)
+
+
+def _with(serving: Serving, twins: Mapping[str, str]) -> Serving:
+    if not twins:
+        return serving
+
+    @asynccontextmanager
+    async def opened(log_dir: Path) -> AsyncGenerator[tuple[Endpoint, ...]]:
+        async with serving.open(log_dir) as endpoints:
+            found = {endpoint.model: endpoint for endpoint in endpoints}
+            again = [msgspec.structs.replace(found[arm], model=twin) for twin, arm in twins.items()]
+            yield (*endpoints, *again)
+
+    return replace(serving, models=(*serving.models, *twins), open=opened, twins=twins)

@@ -1,0 +1,70 @@
+"""Who caused a failed execution: real blocks in a real sandbox."""
+
+import pytest
+
+from engine.compare.causes import Cause, cause_of, unknown_name
+from engine.introspection.subject import Subject
+from engine.introspection.table import CapabilityTable
+from engine.sandbox import Limits
+from engine.sandbox.host import open_sandbox
+from engine.transcript import Execution, ExecutionError
+
+QUICK = Limits(wall_s=1.0, memory_bytes=256 << 20)
+
+
+async def ran(code: str) -> Execution:
+    table = CapabilityTable(["memory"], subject=Subject())
+    async with (
+        open_sandbox(QUICK) as sandbox,
+        sandbox.open(modules=table.modules, answer=table.answer, seed=1) as workspace,
+    ):
+        return await workspace.execute(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("print(undefined)", Cause.MODEL),
+        ("open('nothing.txt')", Cause.SANDBOX_WALL),
+        ("import torch", Cause.SANDBOX_WALL),
+        ("import threading\nthreading.Thread(target=print).start()", Cause.SANDBOX_WALL),
+        ("import subprocess\nsubprocess.run(['ls'])", Cause.SANDBOX_WALL),
+        ("while True:\n    pass", Cause.SANDBOX_LIMIT),
+        ("x = bytearray(1 << 30)", Cause.SANDBOX_LIMIT),
+        ("import os\nos._exit(3)", Cause.SANDBOX_LIMIT),
+        (
+            "from introspection import memory\nmemory.record_observation('x' * 70_000)",
+            Cause.INTROSPECTION_LIMIT,
+        ),
+        (
+            "from introspection import memory\nmemory.record_observation(importance=2)",
+            Cause.MODEL,
+        ),
+        ("from introspection import weights", Cause.MODEL),
+    ],
+)
+async def test_the_cause_of_a_failure_is_told_from_what_it_says(code: str, cause: Cause) -> None:
+    error = (await ran(code)).error
+    assert error is not None
+    assert cause_of(error) is cause, error
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("from introspection import weights", "weights"),
+        ("import introspection\nintrospection.consciousness", "consciousness"),
+        ("from introspection import memory\nmemory.forget()", "memory.forget"),
+        ("from introspection.memory import forget", "memory.forget"),
+        ("import introspection.weights", "weights"),
+    ],
+)
+async def test_names_that_do_not_exist_are_listed(code: str, name: str) -> None:
+    error = (await ran(code)).error
+    assert error is not None
+    assert unknown_name(error) == name, error
+
+
+def test_another_attribute_error_is_no_name_of_the_api() -> None:
+    error = ExecutionError("AttributeError", "'list' object has no attribute 'mean'")
+    assert unknown_name(error) is None

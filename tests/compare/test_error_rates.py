@@ -1,0 +1,138 @@
+"""Simulated studies with fixed seeds: how often verdicts and intervals are wrong."""
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.compare.estimate import Array, Units, estimate, reach
+from engine.compare.separation import FEATURES, parting_of
+from engine.compare.student import quantile
+
+N_STUDIES = 500
+
+
+def counts_of_clusters(
+    drawn: np.random.Generator, *, phases: int, seeds: int, difference: float
+) -> Array:
+    """Turn counts of two arms; half of the variance of a difference is between phases.
+
+    Shape (studies, phases, seeds, arms).
+    """
+    phase = drawn.normal(scale=1.5, size=(N_STUDIES, phases, 1, 2))
+    difficulty = drawn.normal(scale=2.0, size=(N_STUDIES, phases, 1, 1))
+    mean = 10 + difficulty + phase + np.array([0, difference])
+    return np.maximum(0, np.round(drawn.normal(mean, 1.5, size=(N_STUDIES, phases, seeds, 2))))
+
+
+def by_phase(counts: Array) -> Array:
+    means = counts.mean(axis=2)
+    return np.stack(
+        [means[..., 0], np.ones(means.shape[:2]), means[..., 1], np.ones(means.shape[:2])], -1
+    )
+
+
+def shares(sums: Array, truth: float, n_first: int | None = None) -> tuple[float, float]:
+    """Return how often zero is rejected, and how often the interval holds the truth."""
+    found = estimate(Units(sums, n_first))
+    limit = quantile(0.975, found.df)
+    rejected = np.abs(found.value) > limit * found.error
+    covered = np.abs(found.value - truth) <= limit * found.error
+    return float(rejected.mean()), float(covered.mean())
+
+
+@pytest.mark.parametrize(("phases", "seed"), [(6, 1), (8, 2), (20, 3)])
+def test_clustered_studies_without_a_difference_are_called_different_in_5_of_100(
+    phases: int, seed: int
+) -> None:
+    counts = counts_of_clusters(np.random.default_rng(seed), phases=phases, seeds=10, difference=0)
+    rejected, covered = shares(by_phase(counts), 0.0)
+    assert 0.03 <= rejected <= 0.07
+    assert 0.93 <= covered <= 0.97
+
+
+def test_intervals_hold_the_truth_where_there_is_a_difference() -> None:
+    counts = counts_of_clusters(np.random.default_rng(4), phases=8, seeds=5, difference=2)
+    rejected, covered = shares(by_phase(counts), 2.0)
+    assert 0.93 <= covered <= 0.97
+    assert rejected > 0.5
+
+
+def test_seeds_taken_for_independent_would_be_called_different_far_too_often() -> None:
+    counts = counts_of_clusters(np.random.default_rng(5), phases=5, seeds=10, difference=0)
+    flat = counts.reshape(N_STUDIES, 50, 2)
+    ones = np.ones((N_STUDIES, 50))
+    rejected, _ = shares(np.stack([flat[..., 0], ones, flat[..., 1], ones], -1), 0.0)
+    assert rejected > 0.3
+
+
+@pytest.mark.parametrize(("units", "seed"), [(6, 5), (8, 6), (12, 7), (20, 8)])
+def test_error_rates_within_one_phase_keep_their_error_rate(units: int, seed: int) -> None:
+    drawn = np.random.default_rng(seed)
+    blocks = drawn.integers(8, 25, size=(5_000, units, 2))
+    chance = drawn.beta(4, 8, size=(5_000, units, 2))
+    errors = drawn.binomial(blocks, chance)
+    sums = np.stack([errors[..., 0], blocks[..., 0], errors[..., 1], blocks[..., 1]], -1)
+    rejected, covered = shares(sums.astype(float), 0.0)
+    assert 0.03 <= rejected <= 0.07
+    assert 0.93 <= covered <= 0.97
+
+
+def two_stages(drawn: np.random.Generator, difference: float, wanted: float) -> tuple[float, float]:
+    """Return how often zero is rejected and how often the interval holds the truth."""
+    n_first, rejected, covered, n_studies = 10, 0, 0, 2_000
+    for _ in range(n_studies):
+        spread = drawn.uniform(0.5, 2.0)
+        first = drawn.normal(difference, spread, size=n_first)
+        n_all = max(n_first, math.ceil((reach(9) * first.std(ddof=1) / wanted) ** 2))
+        values = np.concatenate([first, drawn.normal(difference, spread, size=n_all - n_first)])
+        ones = np.ones_like(values)
+        sums = np.stack([np.zeros_like(values), ones, values, ones], -1)
+        found = estimate(Units(sums, n_first))
+        half = quantile(0.975, found.df) * found.error
+        rejected += bool(abs(found.value) > half)
+        covered += bool(abs(found.value - difference) <= half)
+    return rejected / n_studies, covered / n_studies
+
+
+def test_a_number_of_seeds_that_follows_from_the_first_ones_keeps_the_error_rate() -> None:
+    rejected, covered = two_stages(np.random.default_rng(9), 0.0, wanted=0.5)
+    assert 0.04 <= rejected <= 0.06
+    assert 0.94 <= covered <= 0.96
+
+
+def test_it_finds_the_difference_asked_for_in_80_of_100_studies() -> None:
+    rejected, covered = two_stages(np.random.default_rng(10), 0.5, wanted=0.5)
+    assert rejected >= 0.79
+    assert 0.94 <= covered <= 0.96
+
+
+def behaviours(
+    drawn: np.random.Generator, *, units: int, turns: int, parts_at: int | None
+) -> Array:
+    """Differences in counts of blocks, errors and tokens; shape (units, turns, features)."""
+    found = np.zeros((units, turns, len(FEATURES)))
+    arms = drawn.binomial(1, 0.7, size=(2, units, turns))
+    found[..., 1] = arms[1] - arms[0]
+    errors = drawn.binomial(1, 0.3, size=(2, units, turns))
+    found[..., 2] = errors[1] - errors[0]
+    found[..., 4] = drawn.normal(scale=50, size=(units, turns))
+    if parts_at is not None:
+        found[:, parts_at:, 4] += 150
+    return found
+
+
+def test_a_separation_is_found_where_there_is_none_in_5_of_100_studies_at_most() -> None:
+    drawn = np.random.default_rng(11)
+    found = [parting_of(behaviours(drawn, units=10, turns=12, parts_at=None)) for _ in range(200)]
+    assert sum(each is not None for each in found) / len(found) <= 0.075
+
+
+def test_the_interval_holds_the_turn_at_which_arms_part() -> None:
+    drawn, n_found, n_held, n_studies = np.random.default_rng(12), 0, 0, 100
+    for _ in range(n_studies):
+        found = parting_of(behaviours(drawn, units=10, turns=12, parts_at=6))
+        n_found += found is not None
+        n_held += found is not None and found.earliest <= 6 <= found.turn
+    assert n_found / n_studies > 0.95
+    assert n_held / n_studies >= 0.93
