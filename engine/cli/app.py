@@ -31,6 +31,7 @@ COMMANDS = {
         "Let investigations of a run go on from one point under something changed.",
     ),
     "report": ("engine.cli.report:report", "Show what a run found."),
+    "export": ("engine.cli.export:export", "Write a run for other programs to read."),
     "phases": ("engine.cli.phases:app", "List the experimental conditions."),
     "presets": ("engine.cli.presets:presets", "List the models that are known by name."),
     "hardware": ("engine.cli.hardware:hardware", "Show this machine, and the profiles."),

@@ -1,0 +1,56 @@
+"""What every export is made from: a run, read investigation by investigation, redacted once."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import UsageError
+from engine.manifest import Arm, Manifest, read_manifest
+from engine.report.redaction import Redaction, redaction_of
+from engine.report.stream import Recorded, recorded_in
+
+
+class Material(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as exports see it. No text in it has a secret or a local path."""
+
+    directory: Path
+    """Where the run is: to read from, not to be written into an export."""
+    manifest: Manifest
+    redaction: Redaction
+    models: tuple[str, ...]
+    """Arms that are exported."""
+
+    def recorded(self) -> Iterator[Recorded]:
+        """Yield the investigations of these arms, in the order of their ends."""
+        for each in recorded_in(self.directory, self.manifest, self.redaction):
+            if each.transcript.investigation.model in self.models:
+                yield each
+
+    def arm(self, model: str) -> Arm:
+        """Return the arm called `model`."""
+        return next(arm for arm in self.manifest.arms if arm.model == model)
+
+
+def material_of(directory: Path, models: Sequence[str], secrets: Sequence[str]) -> Material:
+    """Return the run in `directory`; `models`: only these arms; `secrets`: values of its keys.
+
+    Raises:
+        UsageError: it is no run directory, or has no such arm.
+    """
+    manifest = read_manifest(directory)
+    redaction = redaction_of(manifest, directory, secrets)
+    known = [arm.model for arm in manifest.arms]
+    for name in models:
+        if name not in known:
+            raise UsageError(f"--model {name!r}: this run has the arms {', '.join(known)}.")
+    return Material(
+        directory=directory,
+        manifest=_redacted(manifest, redaction),
+        redaction=redaction,
+        models=tuple(models) or tuple(known),
+    )
+
+
+def _redacted(manifest: Manifest, redaction: Redaction) -> Manifest:
+    return Manifest.model_validate(redaction.value(manifest.model_dump(mode="json")))
