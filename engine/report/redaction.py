@@ -7,6 +7,7 @@ spaces is taken up to its first space, and a secret that is a plain word is one 
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -88,7 +89,7 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
                 return self.text(value)
             case dict():
                 pairs = cast("dict[object, object]", value).items()
-                return {self.value(key): self.value(each) for key, each in pairs}
+                return {_of_key(self, key): self.value(each) for key, each in pairs}
             case list() | tuple():
                 return [self.value(each) for each in cast("list[object]", value)]
             case _:
@@ -103,6 +104,11 @@ def redaction_of(manifest: Manifest, directory: Path, secrets: Sequence[str] = (
     return Redaction(
         secrets=tuple(secrets), places=tuple(each for each in named if Path(each).is_absolute())
     )
+
+
+@lru_cache(maxsize=4096)
+def _of_key(redaction: Redaction, key: object) -> object:
+    return redaction.value(key)
 
 
 def _known(place: str) -> re.Pattern[str]:

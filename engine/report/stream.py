@@ -21,7 +21,8 @@ from engine.report.purity import leaks_by_id, read_secrets
 from engine.report.redaction import Redaction
 from engine.transcript import Transcript
 
-_BATCH = 32
+_BATCH = 8
+"""Investigations that are scanned for leaks together: what is hidden is prepared once for them."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 
 from engine.compare.claims.lexicon import Mention, mentions, quantity_of_key
-from engine.compare.claims.numerals import Numeral, numerals
+from engine.compare.claims.numerals import Numeral, digits
 from engine.compare.claims.subjects import (
     Subject,
     layers_in,
@@ -26,6 +26,7 @@ _SHORT_LINE = 100
 _DEEPEST = 12
 _BY_HEAD = "by_head"
 _SHARED = "weights.get_shared_weights"
+_DIGIT = re.compile(r"\d")
 _GAP = re.compile(r"[\s'\"`*\]):=|,>~≈(-]{0,12}(?:(?:is|of|are|was|has)\s{1,3})?[(\[]?")
 _OWN_WORDS = ("memory.", "heritage.")
 """Calls that answer with texts, of the model itself or of others: nothing is measured by them."""
@@ -143,14 +144,15 @@ def _printed(execution: Execution, turn: int, place: int) -> Iterator[Fact]:
     only = subjects[0] if len(subjects) == 1 else Subject()
     offset = 0
     for line in output.splitlines(keepends=True):
-        yield from _of_line(line, offset, only, borrowed, (turn, place))
+        if _DIGIT.search(line):
+            yield from _of_line(line, offset, only, borrowed, (turn, place))
         offset += len(line)
 
 
 def _of_line(
     line: str, offset: int, only: Subject, borrowed: frozenset[str], at: tuple[int, int]
 ) -> Iterator[Fact]:
-    found = [each for each in numerals(line) if not each.is_word and each.text not in borrowed]
+    found = [each for each in digits(line) if each.text not in borrowed]
     if not found:
         return
     named = list(mentions(line))
@@ -200,7 +202,7 @@ def _borrowed(execution: Execution) -> frozenset[str]:
         if call.method.startswith(_OWN_WORDS) and not call.error
         for text in _texts(call.answer)
     ]
-    return frozenset(each.text for text in texts for each in numerals(text[:_READ_CHARS]))
+    return frozenset(each.text for text in texts for each in digits(text[:_READ_CHARS]))
 
 
 def _texts(value: object, depth: int = 0) -> Iterator[str]:

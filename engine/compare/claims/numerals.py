@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
 
 import msgspec
@@ -102,15 +103,15 @@ _TELLING_DIGITS = 3
 
 
 def numerals(text: str) -> Iterator[Numeral]:
-    """Yield the numbers of `text` in their order, the first 2,000; parts of names are none."""
-    found = sorted(
-        (*islice(_NUMBER.finditer(text), MOST), *islice(_WORD.finditer(text), MOST)),
-        key=lambda each: each.start(),
-    )
-    for each in found:
-        if each.re is _WORD:
-            yield _from_word(each)
-        elif not _IDENTIFIER.search(text, max(0, each.start() - 64), each.start()):
+    """Yield the numbers of `text` in their order, words for them too; parts of names are none."""
+    words = map(_from_word, islice(_WORD.finditer(text), MOST))
+    return merge(digits(text), words, key=lambda each: each.start)
+
+
+def digits(text: str) -> Iterator[Numeral]:
+    """Yield the numbers of `text` that are written in digits, the first 2,000."""
+    for each in islice(_NUMBER.finditer(text), MOST):
+        if not _IDENTIFIER.search(text, max(0, each.start() - 64), each.start()):
             yield _from_digits(each, text)
 
 

@@ -1,0 +1,66 @@
+"""`export` as a user meets it: a real process, its files, its exit codes and its words."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.report.making import Said, make_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("export") / "run", lambda _: [Said()], replicates=1)
+
+
+def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine.run", "export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_exports_lie_in_the_run_directory_unless_another_place_is_named(run: Path) -> None:
+    done = export(run, "--format", "chat", "--json")
+    assert done.returncode == 0, done.stderr
+    (path,) = json.loads(done.stdout)["files"]
+    assert Path(path) == run / "exports" / "chat.jsonl"
+    assert len(Path(path).read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_a_missing_library_is_one_error_that_names_the_extra(run: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "pyarrow"
+    hidden.mkdir()
+    (hidden / "__init__.py").write_text("raise ImportError('not here')", encoding="utf-8")
+    command = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from engine.cli.app import run\n"
+        f"sys.exit(run(['export', {str(run)!r}, '--format', 'parquet']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "scripts/install export" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--format", "word"], "word"),
+        (["--format", "chat", "--model", "nobody"], "nobody"),
+        (["--format", "chat", "--out", "."], "is a folder"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong(run: Path, arguments: list[str], named: str) -> None:
+    done = export(run, *arguments)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    done = export(tmp_path, "--format", "chat")
+    assert done.returncode == 2
+    assert "not a run directory" in done.stderr

@@ -1,0 +1,240 @@
+"""Exports of a run: what other programs read of it, and what must not be in it."""
+
+import json
+import re
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.report.exports.chat import write_chat
+from engine.report.exports.inspect_log import write_inspect
+from engine.report.exports.material import Material, material_of
+from engine.report.exports.otel import write_otel
+from engine.report.exports.parquet import write_parquet
+from engine.report.exports.sts import write_sts
+from engine.transcript import Execution, ExecutionError, Investigation, StopReason, Transcript
+from tests.report.making import Said, make_run, plausible
+
+KEY = "sk-live-0123456789abcdefghij"
+PLACE = "/home/alice/secret-project/config.json"
+WRITERS: dict[str, Callable[[Material, Path], list[Path]]] = {
+    "inspect": write_inspect,
+    "sts": write_sts,
+    "chat": write_chat,
+    "otel": write_otel,
+    "parquet": write_parquet,
+}
+FILES = {"chat": "chat.jsonl", "otel": "otel.jsonl"}
+
+
+def talk(case: Investigation) -> list[Said]:
+    return [
+        Said(reply="I have 24 layers.\n\n```python\nprint(24)\n```", code="print(24)"),
+        Said(
+            output=f"{PLACE}: {KEY} and correct-horse",
+            error=ExecutionError("OSError", f"no {PLACE}"),
+        ),
+        Said(reply=f"I am done, {case.model}.", code=None),
+    ]
+
+
+def ends(case: Investigation) -> StopReason | None:
+    return StopReason.SERVER_LOST if case.replicate == 1 else StopReason.COMPLETED
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exports") / "run"
+    return make_run(folder, talk, phases=("comparison", "1a"), replicates=2, ends=ends)
+
+
+def exported(run: Path, name: str, out: Path, models: tuple[str, ...] = ()) -> list[Path]:
+    if name == "parquet":
+        pytest.importorskip("pyarrow", reason="extra export: scripts/test --all")
+    return WRITERS[name](material_of(run, models, ["correct-horse"]), out / FILES.get(name, name))
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    return map(json.loads, path.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_no_secret_and_no_local_path_leaves_in_any_format(
+    run: Path, tmp_path: Path, name: str
+) -> None:
+    for path in exported(run, name, tmp_path):
+        content = path.read_bytes()
+        for private in (KEY, "correct-horse", "alice", "secret-project", str(run.parent)):
+            assert private.encode() not in content
+
+
+@pytest.mark.parametrize("name", ["chat", "otel"])
+def test_nothing_half_written_is_left_when_an_export_fails(
+    run: Path, tmp_path: Path, name: str
+) -> None:
+    journal = (run / "events.jsonl").read_bytes()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for each in ("manifest.json",):
+        (broken / each).write_bytes((run / each).read_bytes())
+    cut = journal.splitlines(keepends=True)
+    (broken / "events.jsonl").write_bytes(b"".join([*cut[:-3], b'{"event":"unheard"}\n', cut[-1]]))
+    with pytest.raises(Exception, match=r"events\.jsonl"):
+        exported(broken, name, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_chat_lines_are_what_fine_tuning_reads(run: Path, tmp_path: Path) -> None:
+    (path,) = exported(run, "chat", tmp_path)
+    found = list(lines(path))
+    assert len(found) == 8
+    for line in found:
+        assert set(line) == {"messages"}
+        roles = [message["role"] for message in line["messages"]]
+        assert roles[:3] == ["system", "user", "assistant"]
+        assert roles[-1] == "assistant"
+        assert all(set(message) == {"role", "content"} for message in line["messages"])
+        assert all(isinstance(message["content"], str) for message in line["messages"])
+
+
+def test_only_one_arm_is_exported_if_it_is_named(run: Path, tmp_path: Path) -> None:
+    (path,) = exported(run, "chat", tmp_path, ("large",))
+    said = path.read_text(encoding="utf-8")
+    assert len(said.splitlines()) == 4
+    assert "done, large" in said
+    assert "done, small" not in said
+
+
+def test_a_session_trace_has_a_header_and_links_outputs_to_their_blocks(
+    run: Path, tmp_path: Path
+) -> None:
+    paths = exported(run, "sts", tmp_path)
+    assert len(paths) == 8
+    header, *messages = lines(paths[0])
+    assert header["type"] == "session"
+    assert {"harness", "id", "name"} <= set(header)
+    said = [message["message"] for message in messages]
+    calls = [call for each in said for call in each.get("toolCalls", ())]
+    answers = [each["toolCallId"] for each in said if each["role"] == "tool"]
+    assert [call["id"] for call in calls] == answers
+    assert json.loads(calls[0]["function"]["arguments"]) == {"code": "print(24)"}
+
+
+def test_spans_are_nested_in_time_and_in_their_investigation(run: Path, tmp_path: Path) -> None:
+    (path,) = exported(run, "otel", tmp_path)
+    for line in lines(path):
+        spans = line["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        (root,) = [span for span in spans if "parentSpanId" not in span]
+        assert root["name"].startswith("invoke_agent")
+        assert {span["traceId"] for span in spans} == {root["traceId"]}
+        assert all(re.fullmatch("[0-9a-f]{32}", span["traceId"]) for span in spans)
+        assert len({span["spanId"] for span in spans}) == len(spans)
+        for span in spans:
+            began, ended = int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
+            assert int(root["startTimeUnixNano"]) <= began <= ended
+
+
+def test_the_spans_are_otlp_as_the_protocol_defines_it(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("opentelemetry.proto", reason="extra export-check: scripts/test --all")
+    from google.protobuf import json_format
+    from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+    (path,) = exported(run, "otel", tmp_path)
+    for line in lines(path):
+        traces: Any = TracesData()
+        json_format.ParseDict(line, traces)
+        spans = traces.resource_spans[0].scope_spans[0].spans
+        kinds = [span.name.partition(" ")[0] for span in spans]
+        assert kinds[0] == "invoke_agent"
+        assert kinds.count("chat") == 3
+        assert kinds.count("execute_tool") == 2
+
+
+def test_inspect_reads_its_logs_whole_and_by_their_heads(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai", reason="extra export-check: scripts/test --all")
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
+    paths = exported(run, "inspect", tmp_path)
+    assert len(list_eval_logs(str(paths[0].parent))) == len(paths) == 4
+    for path in paths:
+        log, head = read_eval_log(str(path)), read_eval_log(str(path), header_only=True)
+        assert log.samples is not None
+        assert head.results is not None
+        assert (head.status, head.results.completed_samples) == ("error", 1)
+        assert {sample.epoch for sample in log.samples} == {1, 2}
+        sample = next(each for each in log.samples if each.error is None)
+        assert [message.role for message in sample.messages][:4] == [
+            "system",
+            "user",
+            "assistant",
+            "tool",
+        ]
+        assert sample.scores is not None
+        assert sample.scores["turns"].value == 3
+
+
+def test_inspect_logs_have_all_that_the_reader_wants_before_the_samples(
+    run: Path, tmp_path: Path
+) -> None:
+    for path in exported(run, "inspect", tmp_path):
+        log = json.loads(path.read_text(encoding="utf-8"))
+        assert list(log)[-1] == "samples"
+        assert {"version", "status", "eval", "plan", "results", "stats"} <= set(log)
+        assert len(log["samples"]) == log["results"]["total_samples"] == 2
+
+
+def test_tables_are_read_back_by_pandas(run: Path, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="extra export-check: scripts/test --all")
+    tables = {path.stem: pandas.read_parquet(path) for path in exported(run, "parquet", tmp_path)}
+    assert {name: len(table) for name, table in tables.items()} == {
+        "runs": 1,
+        "investigations": 8,
+        "turns": 24,
+        "messages": 8 * 7,
+        "executions": 16,
+        "claims": len(tables["claims"]),
+    }
+    assert tables["investigations"].set_index("investigation")["turns"].eq(3).all()
+    assert set(tables["claims"]["status"]) <= {
+        "grounded",
+        "contradicted",
+        "unmeasured",
+        "pretended",
+    }
+    assert json.loads(tables["runs"]["manifest"][0])["run"] == "run"
+
+
+def test_a_second_export_is_the_same(run: Path, tmp_path: Path) -> None:
+    for name in ("inspect", "sts", "chat", "otel"):
+        first = exported(run, name, tmp_path / "a")
+        second = exported(run, name, tmp_path / "b")
+        assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_run(tmp_path: Path) -> None:
+    def peak(replicates: int) -> int:
+        run = make_run(tmp_path / f"run{replicates}", plausible(3), replicates=replicates)
+        material = material_of(run, (), ())
+        tracemalloc.start()
+        write_otel(material, tmp_path / "otel.jsonl")
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(48) < 1.5 * peak(12)
+
+
+def test_redacting_keeps_every_field_of_a_transcript() -> None:
+    from engine.report.redaction import Redaction
+    from engine.report.stream import redacted
+
+    done = Execution(code="print(1)", output="1\n", error=None)
+    case = Investigation(id="m.p.0", model="m", phase="p", replicate=0, seed=1)
+    transcript = Transcript(investigation=case, started=0.0, stop_reason=StopReason.COMPLETED)
+    assert redacted(transcript, Redaction()) == transcript
+    assert msgspec.convert(msgspec.to_builtins(done), Execution) == done
