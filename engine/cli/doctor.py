@@ -97,7 +97,10 @@ async def _main_job(options: Options) -> str:
     with tempfile.TemporaryDirectory(prefix="phaselab-doctor-") as folder:
         async with study.serving.open(Path(folder)) as endpoints:
             library = open_library(options)
-            with opened_knowledge(endpoints, study.phases, library, log_dir=Path(folder)):
+            promised = study.serving.promised_bytes
+            with opened_knowledge(
+                endpoints, study.phases, library, log_dir=Path(folder), promised_bytes=promised
+            ):
                 windows = ", ".join(f"{e.model} ({e.max_model_len} tokens)" for e in endpoints)
     return f"phase {MAIN_PHASE} with {windows}. {study.serving.reason}"
 

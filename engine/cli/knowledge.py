@@ -58,11 +58,17 @@ class Knowledge:
 
 @contextmanager
 def opened_knowledge(
-    endpoints: Iterable[Endpoint], phases: Sequence[Phase], library: Library, *, log_dir: Path
+    endpoints: Iterable[Endpoint],
+    phases: Sequence[Phase],
+    library: Library,
+    *,
+    log_dir: Path,
+    promised_bytes: int,
 ) -> Generator[Knowledge]:
     """Open the checkpoints of `endpoints`; what one arm lacks is withheld from all.
 
-    On leaving, probes that were started are ended; their logs are in `log_dir`.
+    On leaving, probes that were started are ended; their logs are in `log_dir`. They leave alone
+    the `promised_bytes` of RAM that servers may still take.
 
     Raises:
         NotReadyError: a checkpoint is damaged, or nothing that a phase grants is left.
@@ -71,7 +77,9 @@ def opened_knowledge(
     with ExitStack() as stack:
         probing = Probing()
         if _wants_probes(phases) and (readable := _all_readable(found)):
-            probing = stack.enter_context(opened_probes(readable, log_dir=log_dir))
+            probing = stack.enter_context(
+                opened_probes(readable, log_dir=log_dir, promised_bytes=promised_bytes)
+            )
         knowledge = _knowledge(found, probing, library)
         for phase in phases:
             _tell_withheld(knowledge, phase, probing.why_none)

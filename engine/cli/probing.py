@@ -6,13 +6,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from engine.errors import NotReadyError
 from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.probe import Probe
 from engine.manifest import ProbeFacts
 from engine.settings import read_settings
-from servers.hardware import this_cpu
-from servers.hardware.detection import n_cores
+from servers.hardware import HardwareProfile, this_cpu
+from servers.hardware.detection import mapped_bytes, n_cores
 from servers.install import directory_of, python_of, read_stamp
 from servers.install.builds import BUILDS
 from servers.probe.client import Start, TorchProbe
@@ -36,13 +38,16 @@ class Probing:
 
 
 @contextmanager
-def opened_probes(checkpoints: Mapping[str, Checkpoint], *, log_dir: Path) -> Generator[Probing]:
+def opened_probes(
+    checkpoints: Mapping[str, Checkpoint], *, log_dir: Path, promised_bytes: int
+) -> Generator[Probing]:
     """Get ready to probe all `checkpoints` (model -> weights); on leaving, end what was started.
 
-    No process starts before its first question. Models with the same weights share one.
+    No process starts before its first question. Models with the same weights share one. They leave
+    alone the GPUs and the RAM that servers hold, and the `promised_bytes` of RAM beside that.
     """
     try:
-        python, plan = _prepared(checkpoints)
+        python, plan = _prepared(checkpoints, promised_bytes)
     except NotReadyError as error:
         yield Probing(why_none=str(error))
         return
@@ -66,7 +71,9 @@ def opened_probes(checkpoints: Mapping[str, Checkpoint], *, log_dir: Path) -> Ge
         )
 
 
-def _prepared(checkpoints: Mapping[str, Checkpoint]) -> tuple[Interpreter, ProbePlan]:
+def _prepared(
+    checkpoints: Mapping[str, Checkpoint], promised_bytes: int
+) -> tuple[Interpreter, ProbePlan]:
     """Return what runs the probes and how.
 
     Raises:
@@ -80,7 +87,7 @@ def _prepared(checkpoints: Mapping[str, Checkpoint]) -> tuple[Interpreter, Probe
     for model, checkpoint in checkpoints.items():
         _check(model, checkpoint, python)
     distinct = {each.fingerprint: each for each in checkpoints.values()}.values()
-    hardware = this_cpu()
+    hardware = _beside_servers(promised_bytes)
     plan = plan_probes(distinct, hardware)
     if plan is None:
         free = hardware.host_bytes - hardware.host_others_bytes
@@ -89,6 +96,13 @@ def _prepared(checkpoints: Mapping[str, Checkpoint]) -> tuple[Interpreter, Probe
             f" RAM, and {free / 1e9:.1f} GB are free."
         )
     return python, plan
+
+
+def _beside_servers(promised_bytes: int) -> HardwareProfile:
+    """Return this machine, with what its servers hold or may still take as in use."""
+    found = this_cpu()
+    taken = found.host_others_bytes + mapped_bytes() + promised_bytes
+    return msgspec.structs.replace(found, host_others_bytes=min(taken, found.host_bytes))
 
 
 def candidates() -> Generator[Path]:

@@ -89,7 +89,13 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
         log_dir = directory / "servers"
         endpoints = await stack.enter_async_context(study.serving.open(log_dir))
         knowledge = stack.enter_context(
-            opened_knowledge(endpoints, study.phases, library, log_dir=log_dir)
+            opened_knowledge(
+                endpoints,
+                study.phases,
+                library,
+                log_dir=log_dir,
+                promised_bytes=study.serving.promised_bytes,
+            )
         )
         secrets = secrets_of(library)
         purity = _certified(study, knowledge, secrets)

@@ -1,6 +1,7 @@
 """What this machine has: GPUs through NVIDIA's management library, cores and RAM through psutil."""
 
 import os
+from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
@@ -105,6 +106,20 @@ def this_cpu() -> HardwareProfile:
         precision="4bit",
         source="this machine",
     )
+
+
+def mapped_bytes() -> int:
+    """Return the RAM of files that programs have mapped, such as llama.cpp its weights.
+
+    Linux counts it as available: it can be read again from the disk, and a server would have to.
+    0 where the system does not say.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    kib = (line.split()[1] for line in lines if line.startswith("Mapped:"))
+    return int(next(kib, "0")) << 10
 
 
 def n_cores() -> int:

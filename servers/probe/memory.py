@@ -6,6 +6,7 @@ import msgspec
 
 from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.probe import MAX_TOKENS
+from servers.fit.values import LaunchPlan, ServerPlan
 from servers.hardware.values import GIB, HardwareProfile
 
 WIDTHS = {"float32": 4, "bfloat16": 2}
@@ -41,6 +42,23 @@ def plan_probes(checkpoints: Iterable[Checkpoint], hardware: HardwareProfile) ->
         if total <= free:
             return ProbePlan(dtype=dtype, total_bytes=total)
     return None
+
+
+def promised_bytes(plan: LaunchPlan) -> int:
+    """Return the RAM that servers of `plan` may still take when all of them have been ready once.
+
+    Those that sleep move their weights there; those that are started in turn live there where they
+    have no GPU. All others hold by then what they were planned with.
+    """
+    if plan.mode == "sleep":
+        return sum(server.weights_bytes for server in plan.servers)
+    if plan.mode == "serial":
+        return max(_ram_bytes(server) for server in plan.servers)
+    return 0
+
+
+def _ram_bytes(server: ServerPlan) -> int:
+    return 0 if server.gpus else server.weights_bytes + server.working_bytes + server.kv_bytes
 
 
 def least_bytes(checkpoints: Iterable[Checkpoint], hardware: HardwareProfile) -> int:

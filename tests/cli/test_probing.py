@@ -74,6 +74,7 @@ async def test_an_arm_without_weights_leaves_no_arm_with_probes(tmp_path: Path) 
 @pytest.mark.vllm
 @pytest.mark.timeout(120)
 async def test_every_arm_looks_inside_its_own_weights(tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
     async with endpoint(reply=looks) as server:
         arms = (*two_arms(server), *checkpoints("a=tiny-s", "b=tiny-m"))
         done = await run("compare", "1a", *arms, "--out", "out", cwd=tmp_path)
@@ -90,4 +91,4 @@ async def test_every_arm_looks_inside_its_own_weights(tmp_path: Path) -> None:
         width = 128 if name.startswith("a.") else 160
         assert execution.error is None, execution.output
         assert execution.output.splitlines()[0].endswith(f", {width}]")
-    assert not [p for p in psutil.Process().children(recursive=True) if "python" in p.name()]
+    assert set(psutil.Process().children(recursive=True)) <= before

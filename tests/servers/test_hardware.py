@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from servers.hardware import (
     this_cpu,
     vllm_build,
 )
+from servers.hardware.detection import mapped_bytes
 from tests.servers.fitting import machine, with_driver
 
 
@@ -134,3 +136,8 @@ def test_build_follows_the_driver(driver: tuple[int, ...], build: str | None) ->
 def test_unknown_profile_is_answered_with_near_names() -> None:
     with pytest.raises(UsageError, match=r"--hardware: .*'colab_t4'.*colab_pro_t4"):
         get_profile("colab_t4")
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="Linux alone says it")
+def test_mapped_files_are_a_part_of_the_ram() -> None:
+    assert 0 < mapped_bytes() < this_cpu().host_bytes

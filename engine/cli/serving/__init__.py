@@ -36,6 +36,8 @@ class Serving:
     """Those of `models` whose endpoints are the user's; the others' servers are started."""
     open: Callable[[Path], Opened]
     """log directory -> endpoints of `models`, in their order."""
+    promised_bytes: int = 0
+    """RAM that servers may still take when all of them have been ready once."""
     weights: Mapping[str, Weights] = field(default_factory=dict[str, Weights])
     """By model; empty for endpoints that are given."""
     twins: Mapping[str, str] = field(default_factory=dict[str, str])

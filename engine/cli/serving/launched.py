@@ -28,6 +28,7 @@ from servers.launch.planned import starts_of
 from servers.launch.values import Progress, ServerStart
 from servers.launcher import KEY_VARIABLE, launch
 from servers.model import ModelPreset
+from servers.probe.memory import promised_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ def launched(wanted: Wanted, hardware: HardwareProfile, vllm: Path | None) -> Se
         reason=f"starting {_programs(start)} on {hardware.name}: {_what(plan)}.",
         models=tuple(preset.key for preset in presets),
         open=opened,
+        promised_bytes=promised_bytes(plan),
         weights={
             server.model: Weights(repo=server.repo, quantization=server.quantization)
             for server in plan.servers

@@ -28,5 +28,6 @@ def mixed(there: Serving, here: Serving, models: Sequence[str]) -> Serving:
         models=tuple(names),
         given=there.given,
         weights=here.weights,
+        promised_bytes=here.promised_bytes,
         open=opened,
     )

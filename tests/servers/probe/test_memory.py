@@ -4,9 +4,11 @@ import msgspec
 import pytest
 
 from engine.introspection.checkpoint import Checkpoint, open_checkpoint
-from servers.hardware import HardwareProfile, this_cpu
+from servers.fit import LaunchPlan, Request, fit, fit_in_turn
+from servers.hardware import HardwareProfile, get_profile, this_cpu
 from servers.hardware.values import GIB
-from servers.probe.memory import least_bytes, plan_probes, probe_bytes
+from servers.presets import PRESETS
+from servers.probe.memory import least_bytes, plan_probes, probe_bytes, promised_bytes
 from tests.servers.probe.real import directory_of
 
 BIG: dict[str, object] = {
@@ -51,6 +53,28 @@ def test_nothing_is_planned_where_no_format_fits(tiny: Checkpoint) -> None:
     least = least_bytes([tiny], machine(8)) / GIB
     assert plan_probes([tiny], machine(least - 1e-4)) is None
     assert plan_probes([tiny], machine(least + 1e-4))
+
+
+def pair() -> Request:
+    presets = tuple(PRESETS[key] for key in ("qwen2.5-3b", "qwen2.5-7b"))
+    free = machine(60)
+    card = get_profile("local_4090")
+    hardware = msgspec.structs.replace(card, host_bytes=free.host_bytes)
+    return Request(presets=presets, hardware=hardware)
+
+
+def test_servers_that_sleep_may_still_take_the_ram_of_their_weights() -> None:
+    plan = fit_in_turn(pair(), "sleep")
+    assert isinstance(plan, LaunchPlan)
+    weights = [server.weights_bytes for server in plan.servers]
+    assert len(weights) == 2
+    assert promised_bytes(plan) == sum(weights)
+
+
+def test_servers_that_stay_on_a_gpu_take_no_more_ram() -> None:
+    for plan in (fit(pair()), fit_in_turn(pair(), "serial")):
+        assert isinstance(plan, LaunchPlan)
+        assert promised_bytes(plan) == 0
 
 
 def test_a_pass_with_gradients_is_counted_beside_the_weights(tiny: Checkpoint) -> None:
