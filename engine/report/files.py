@@ -7,12 +7,15 @@ import msgspec
 from engine.compare.claims.values import Ledger
 from engine.manifest import write_atomically
 from engine.report.claims import claims_file, totals
+from engine.report.heritage import heritage_file
 from engine.report.run import Run
 from engine.transcript import Transcript
 
 
 def write_files(run: Run) -> None:
-    """Write summary.json, the transcripts and, for several models, model_comparison.json.
+    """Write summary.json, claims.json and the transcripts, and what the run has beside them.
+
+    model_comparison.json for several models, heritage.json where a phase grants documents.
 
     Raises:
         RunError: a file cannot be written.
@@ -22,6 +25,8 @@ def write_files(run: Run) -> None:
     if len(run.models) > 1:
         _write_json(run, "model_comparison.json", model_comparison(run))
     _write_json(run, "claims.json", claims_file(*_claims(run)))
+    if found := heritage_file(run):
+        _write_json(run, "heritage.json", found)
     (folder / "transcripts").mkdir(exist_ok=True)
     for transcript in run.transcripts:
         _write_json(run, f"transcripts/{transcript.investigation.id}.json", transcript)

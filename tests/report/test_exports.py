@@ -226,7 +226,9 @@ def test_memory_does_not_grow_with_the_run(tmp_path: Path) -> None:
         tracemalloc.stop()
         return most
 
-    assert peak(48) < 1.5 * peak(12)
+    peak(1)  # what is made once: patterns, caches
+    few, many = peak(10), peak(40)
+    assert many < 1.5 * few
 
 
 def test_redacting_keeps_every_field_of_a_transcript() -> None:

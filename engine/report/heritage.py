@@ -1,0 +1,84 @@
+"""What documents did to the models of a run: echo by phase and model, and revised findings."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.compare.echo import Echo, echoes_of
+from engine.compare.revision import Revision, revision_of
+from engine.phase import Phase
+from engine.report.purity import read_secrets
+from engine.report.run import Run
+from engine.transcript import Transcript
+
+_Documents = Mapping[str, Sequence[str]]
+
+
+def heritage_file(run: Run) -> dict[str, Any] | None:
+    """Return what heritage.json holds; None: no phase of the run grants documents.
+
+    Phases without documents are in it too: what they show is the level without exposure.
+    Investigations that infrastructure ended, or that saw what they must not, are left out.
+    """
+    secrets = read_secrets(run.directory)
+    phases = {phase.key: phase for phase in run.manifest.phases}
+    if secrets is None or not any(phase.heritage for phase in phases.values()):
+        return None
+    kept = [
+        transcript
+        for transcript, measures in zip(run.transcripts, run.measures, strict=True)
+        if measures.is_pure and not measures.is_infrastructure
+    ]
+    found = {each.investigation.id: _of(each, phases, secrets.documents) for each in kept}
+    return {"phases": _totals(kept, found), "investigations": found}
+
+
+def _of(
+    transcript: Transcript, phases: Mapping[str, Phase], documents: _Documents
+) -> dict[str, Any]:
+    phase = phases[transcript.investigation.phase]
+    prompts = [phase.texts.system, *(each.prompt for each in phase.experiments)]
+    revision = revision_of(transcript, later_experiments(phase))
+    return {
+        "echo": {each.documents: each for each in echoes_of(transcript, documents, prompts)},
+        "revision": revision and {"counts": revision.counts(), **_told(revision)},
+    }
+
+
+def later_experiments(phase: Phase) -> tuple[str, ...]:
+    """Return the experiments that have documents, where earlier ones have none."""
+    names = [each.name for each in phase.experiments if phase.has_heritage(each.name)]
+    return tuple(names) if len(names) < len(phase.experiments) else ()
+
+
+def _told(revision: Revision) -> dict[str, Any]:
+    return {"findings": revision.findings, "new": revision.new}
+
+
+def _totals(
+    transcripts: Sequence[Transcript], found: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return by phase and model the sums over investigations."""
+    totals: dict[str, dict[str, Any]] = {}
+    for each in transcripts:
+        case = each.investigation
+        one, models = found[case.id], totals.setdefault(case.phase, {})
+        known = models.get(case.model)
+        models[case.model] = _sum(known, one) if known else _first(one)
+    return totals
+
+
+def _first(one: dict[str, Any]) -> dict[str, Any]:
+    revision = one["revision"]
+    return {"echo": one["echo"], "revision": revision and revision["counts"]}
+
+
+def _sum(known: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
+    more = _first(one)
+    echo: dict[str, Echo] = {
+        kind: known["echo"][kind] + more["echo"][kind] for kind in known["echo"]
+    }
+    counts: list[dict[str, int]] = [
+        each for each in (known["revision"], more["revision"]) if each is not None
+    ]
+    summed = {name: sum(each[name] for each in counts) for name in counts[0]} if counts else None
+    return {"echo": echo, "revision": summed}
