@@ -19,7 +19,7 @@ from engine.budget import RunBudget
 from engine.cli.console import say
 from engine.cli.directory import default_directory, new_directory
 from engine.cli.display import Watched, display
-from engine.cli.enlarging import enlarged
+from engine.cli.enlarging import advice, enlarged
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
 from engine.cli.loads import loads_recorded
 from engine.cli.progress import Progress
@@ -88,6 +88,8 @@ def see_through(work: Work, out: Path, *, as_json: bool) -> int:
         say(f"the run has stopped. Go on with: resume {out}")
         raise
     show(outcome.run, as_json=as_json)
+    if more := advice(outcome.run):
+        say(more)
     say(f"report: {out / PAGE}")
     say(f"run directory: {out}")
     if outcome.n_left:

@@ -1,4 +1,4 @@
-"""A study with --until-mde after its first stage: how many replicates there are to be."""
+"""How many replicates there are to be: after the first stage of --until-mde, and for a verdict."""
 
 from dataclasses import replace
 
@@ -41,3 +41,16 @@ def _words(found: Need, study: Study, replicates: int) -> str:
     if found.wanted > found.replicates:
         return f"{words}; --max-replicates allows {found.replicates:,}."
     return f"{words}; going on to {replicates:,}."
+
+
+def advice(run: Run) -> str | None:
+    """Return how to get a verdict that there were not enough replicates for; None: there is one."""
+    main = run.comparison.scopes[0]
+    lacking = [pair.results[0] for pair in main.pairs if not pair.is_noise]
+    needed = [each.n_units + each.n_more for each in lacking if each.n_more is not None]
+    if not needed or main.unit != "seed":
+        return None
+    return (
+        f"a verdict takes about --replicates {max(needed):,}; --until-mde SIZE settles the number "
+        "by itself."
+    )

@@ -79,7 +79,7 @@ def show(found: Run, *, as_json: bool) -> None:
 def _drawn(table: Table) -> RichTable:
     drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(table.head):
-        drawn.add_column(name, justify="right" if place else "left")
+        drawn.add_column(name, justify="left" if table.is_of_words(place) else "right")
     for row in table.rows:
         drawn.add_row(*map(escape, row))
     return drawn

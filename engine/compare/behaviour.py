@@ -90,7 +90,7 @@ def _point(behaviour: Behaviour, turn: int, units: Sequence[Sequence[TurnCounts]
         turn=turn,
         n=sum(map(len, units)),
         mean=mean,
-        interval=interval_of(found, bound=1.0 if behaviour.is_share else None),
+        interval=interval_of(found, bound=1.0 if behaviour.is_share else None, least=0.0),
     )
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from engine.compare.cases import Groups, Question, Sides, sums, units_of
 from engine.compare.catalogue import MEASURES, Measure
+from engine.compare.definitions import DEFINITIONS
 from engine.compare.estimate import (
     Estimate,
     Units,
@@ -116,6 +117,7 @@ def result_of(seen: Seen, p_holm: float | None, floors: Floors, unit: Unit) -> R
     result = Result(
         measure=measure.name,
         label=measure.label,
+        definition=DEFINITIONS[measure.name],
         unit=measure.unit,
         is_share=measure.is_share,
         is_primary=seen.is_primary,
@@ -152,7 +154,7 @@ def _arm_value(arm: str, groups: Groups, measure: Measure) -> ArmValue:
     return ArmValue(
         arm=arm,
         value=None if math.isnan(value) else value,
-        interval=interval_of(found, bound=measure.bound),
+        interval=interval_of(found, bound=measure.bound, least=0.0),
         n_investigations=len(every),
         censored_share=fmean(case.measures.is_censored for case in every) if every else 0.0,
     )

@@ -87,19 +87,24 @@ def _spread(sums: Array) -> Array:
     return np.where(spread <= _ROUNDING * scale, 0.0, spread)
 
 
-def interval_of(found: Estimate, *, bound: float | None = None) -> Interval | None:
+def interval_of(
+    found: Estimate, *, bound: float | None = None, least: float | None = None
+) -> Interval | None:
     """Return the interval of one estimate; None: it has none.
 
-    `bound`: how far a unit can be from zero at most. Units that are all zero have no spread, but
-    they do not exclude that one in so many is not: the interval reaches up to the share of such
-    units that would have been overlooked in 5 of 100 studies.
+    `bound`: how far from zero a value can be, `least` how low; the interval ends there. Units that
+    are all zero have no spread, but they do not exclude that one in so many is not: with a `bound`,
+    the interval reaches up to the share of such units that 5 of 100 studies would have overlooked.
     """
     value, half = float(found.value), float(found.half_width)
     if math.isnan(value + half):
         return None
     if bound is not None and value == half == 0:
         half = bound * (1 - (1 - LEVEL) ** (1 / (found.df + 1)))
-    return Interval(value - half, value + half)
+    low, high = value - half, value + half
+    if bound is not None:
+        low, high = max(low, -bound if least is None else least), min(high, bound)
+    return Interval(low, high)
 
 
 def effect_of(found: Estimate, *, bound: float | None = None) -> Effect:

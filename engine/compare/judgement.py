@@ -42,10 +42,10 @@ def judge(
 
     `df`: degrees of freedom of its error.
     """
+    if n_units and effect.difference is None:
+        return Verdict("not measured")
     if n_units < LEAST_UNITS:
         return Verdict("not enough runs", LEAST_UNITS - n_units)
-    if effect.difference is None:
-        return Verdict("not measured")
     if effect.interval is None or margin is None or p is None:
         return Verdict("not enough runs")
     if p < 1 - LEVEL:

@@ -67,6 +67,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Name that stays, e.g. "error_rate"."""
     label: str
     """For people, e.g. "execution errors per code block"."""
+    definition: str
+    """What it is, exactly."""
     unit: str
     """"turns", "tokens", "s", "tokens/s", "share", "blocks", ..."""
     is_share: bool

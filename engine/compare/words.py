@@ -79,7 +79,7 @@ def sentence(result: Result, unit: Unit) -> str:
                 "of theirs."
             )
         case "not measured":
-            return f"{result.label}: there is nothing to measure it by."
+            return f"{result.label}: {unobserved(result)}."
         case _:
             found = told(result.effect, is_share=result.is_share)
             seen = f"{values}; difference {found}, {counted(result.n_units, unit)}"
@@ -98,6 +98,12 @@ def _claim(result: Result, unit: Unit) -> str:
         case _:
             lacking = missing(result.n_more, unit, result.n_units)
             return f"{first} and {second}, {result.label}: {lacking}"
+
+
+def unobserved(result: Result) -> str:
+    """Return in which arms there was nothing to measure by: "not observed in a"."""
+    arms = [each.arm for each in (result.first, result.second) if each.value is None]
+    return f"not observed in {listed(arms)}"
 
 
 def is_within_margin(result: Result) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 
 from engine.compare.measures import ArmSummary
 from engine.compare.result import Comparison, Pair, Result
-from engine.compare.words import figure, probability, signed, span
+from engine.compare.words import figure, probability, signed, span, unobserved
 from engine.report.run import Run
 
 Figure = Callable[[ArmSummary], str]
@@ -17,6 +17,12 @@ class Table(msgspec.Struct, frozen=True):
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    ends_in_words: bool = False
+    """The last column holds words, too; all in between hold figures."""
+
+    def is_of_words(self, column: int) -> bool:
+        """Tell whether a column begins at the left."""
+        return column == 0 or (self.ends_in_words and column == len(self.head) - 1)
 
 
 def sentences_of(comparison: Comparison) -> tuple[str, ...]:
@@ -55,17 +61,19 @@ def markdown(run: Run) -> str:
 
 
 def _lines(table: Table) -> Iterator[str]:
-    marks = ("---", *("---:" for _ in table.head[1:]))
+    columns = range(len(table.head))
+    marks = ["---" if table.is_of_words(column) else "---:" for column in columns]
     for cells in (table.head, marks, *table.rows):
         yield "| " + " | ".join(cells) + " |"
 
 
 def _differences(pair: Pair) -> Table:
     has_noise = any(result.noise for result in pair.results)
-    head = ("", pair.first, pair.second, "difference", "95 % interval", "verdict")
+    head = ("", pair.first, pair.second, "difference", "95 % interval")
     return Table(
-        (*head, "noise floor") if has_noise else head,
+        (*head, *(["noise floor"] if has_noise else []), "verdict"),
         tuple(_row(result, has_noise=has_noise) for result in pair.results),
+        ends_in_words=True,
     )
 
 
@@ -76,15 +84,22 @@ def _row(result: Result, *, has_noise: bool) -> tuple[str, ...]:
         f"{result.label} (primary)" if result.is_primary else result.label,
         figure(result.first.value, is_share=is_share),
         figure(result.second.value, is_share=is_share),
-        signed(effect.difference, is_share=is_share) + (" points" if is_share else ""),
+        _difference(result),
         span(effect.interval, is_share=is_share) if effect.interval else "-",
-        _verdict(result),
     )
-    return (*cells, _noise(result)) if has_noise else cells
+    return (*cells, *([_noise(result)] if has_noise else []), _verdict(result))
+
+
+def _difference(result: Result) -> str:
+    difference = result.effect.difference
+    points = " points" if result.is_share and difference is not None else ""
+    return signed(difference, is_share=result.is_share) + points
 
 
 def _verdict(result: Result) -> str:
     match result.verdict:
+        case "not measured":
+            return unobserved(result)
         case "differ":
             return f"differ, {probability(result.p_holm)}"
         case "not enough runs" if result.n_more is not None:

@@ -155,7 +155,7 @@ async def test_a_noise_floor_stands_beside_every_difference(tmp_path: Path) -> N
     async with endpoint(reply=alike, served=SERVED) as server:
         flags = ("--noise-floor", *arms(server), "--replicates", "6", "--out", "out")
         done = await run(*flags, cwd=tmp_path)
-    assert "|  | a | b | difference | 95 % interval | verdict | noise floor |" in done.out
+    assert "|  | a | b | difference | 95 % interval | noise floor | verdict |" in done.out
     results = comparison_in(tmp_path / "out")["scopes"][0]["pairs"][0]["results"]
     assert all([floor["arm"] for floor in each["noise"]] == ["a", "b"] for each in results)
 

@@ -140,3 +140,9 @@ async def test_ends_of_infrastructure_are_partial_and_left_out(tmp_path: Path) -
     assert done.code == 4, done.err
     assert "| left out (infrastructure) | 0 | 1 |" in done.out
     assert "resume out" in done.err
+
+
+async def test_too_few_replicates_are_told_how_many_a_verdict_takes(tmp_path: Path) -> None:
+    async with endpoint() as server:
+        done = await run(*two_arms(server), "--out", "out", cwd=tmp_path)
+    assert "a verdict takes about --replicates 6" in done.err

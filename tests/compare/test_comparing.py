@@ -318,3 +318,20 @@ def test_after_two_stages_the_difference_asked_for_is_what_counts() -> None:
     found = result(compare(cases, asked(primary="turns", n_first=10, wanted=1.0)), "turns")
     assert found.margin == 1.0
     assert found.verdict == "tied"
+
+
+def test_a_measure_that_one_arm_gives_no_occasion_for_is_said_to_be_unobserved() -> None:
+    cases = arm("a", steps(5, error_share=0.0), seeds=6) + arm("b", steps(9), seeds=6)
+    found = result(compare(cases, asked()), "repair_rate")
+    assert found.verdict == "not measured"
+    assert found.words == "errors repaired by the next block: not observed in a."
+
+
+def test_intervals_of_shares_end_where_shares_do() -> None:
+    cases = arm("a", steps(2), seeds=3) + arm("b", steps(2), seeds=3)
+    for each in main_pair(compare(cases, asked())).results:
+        if each.is_share and each.effect.interval:
+            assert -1 <= each.effect.interval.low <= each.effect.interval.high <= 1
+        for side in (each.first, each.second):
+            if each.is_share and side.interval:
+                assert 0 <= side.interval.low <= side.interval.high <= 1

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.compare.catalogue import MEASURES, named
+from engine.compare.definitions import DEFINITIONS
 from engine.compare.measures import measure
 from engine.compare.turns import calls_help, counts_of
 from engine.errors import UsageError
@@ -155,3 +156,7 @@ def test_names_of_measures_are_distinct() -> None:
 def test_an_unknown_measure_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match=r"--primary 'speed'.*error_rate"):
         named("speed")
+
+
+def test_every_measure_says_what_it_is() -> None:
+    assert DEFINITIONS.keys() == {each.name for each in MEASURES}
