@@ -4,6 +4,7 @@ The words about a file are its own first line, so that the tree cannot say anyth
 """
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ def words_on(path: Path) -> str:
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.suffix == ".py":
         return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    if path.suffix == ".json":
+        return json.loads(text).get("title", "")
     lines = text.splitlines()
     if lines and lines[0].startswith("#!"):
         return lines[1].lstrip("# ").partition(": ")[2] if len(lines) > 1 else ""

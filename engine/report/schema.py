@@ -44,7 +44,7 @@ def model_comparison_schema() -> dict[str, Any]:
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"model_comparison.json, version {VERSION} of its comparison",
+        "title": f"The layout of model_comparison.json, version {VERSION} of its comparison.",
         **_object(
             "How the arms of a run differ, and all that they said.",
             format={"type": "integer", "description": "Version of the run directory."},
