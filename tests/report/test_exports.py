@@ -1,5 +1,9 @@
 """Exports of a run: what other programs read of it, and what must not be in it."""
 
+# Programs of the extra export-check are read by their types only where they are installed.
+# pyright: reportMissingImports=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import json
 import re
 import tracemalloc
