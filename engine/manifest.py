@@ -134,6 +134,16 @@ class ProbeFacts(_Value):
     """Versions."""
 
 
+class LaunchFacts(_Value):
+    """How servers were asked for: enough to start them again."""
+
+    names: dict[str, str]
+    """By model, what it was called: a preset, a hub id, or a path in full."""
+    hardware: str | None
+    quantization: str | None
+    vllm: str | None
+
+
 class Manifest(_Value):
     """The study as it was asked for, and the conditions it ran under."""
 
@@ -149,6 +159,11 @@ class Manifest(_Value):
     """Investigations at once, per model."""
     serving: str
     """How the models were served: "embedded", "vllm", "endpoint", or "endpoint+" one of these."""
+    schedule: str = "together"
+    """"sleep" and "serial": the arms took turns, so their speeds are isolated from one another;
+    "together": arms on one machine shared it."""
+    launch: LaunchFacts | None = None
+    """None: endpoints were given."""
     arms: tuple[Arm, ...]
     phases: tuple[Phase, ...]
     capabilities: tuple[str, ...]

@@ -25,6 +25,8 @@ class KeptModel(msgspec.Struct, frozen=True, kw_only=True):
     """One model that is served."""
 
     endpoint: Endpoint
+    name: str
+    """What the user called the model."""
     repo: str
     """Hub id, directory or file of the weights."""
     quantization: Precision | None = None

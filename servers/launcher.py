@@ -27,18 +27,20 @@ async def launch(
     state_dir: Path,
     tell: Tell,
     patience: Patience | None = None,
+    port: int | None = None,
 ) -> AsyncGenerator[tuple[Endpoint, ...]]:
     """Start servers, yield their endpoints in the same order, and end them.
 
     A server that runs already in just this way is used, and left running. `state_dir` holds the
-    records of running servers and of measured starts.
+    records of running servers and of measured starts. `port`: where a single server is to answer,
+    whoever runs already; None: a free one for each.
 
     Raises:
         NotReadyError: a server did not become ready; those started before it have been ended.
     """
     fleet = _Fleet(log_dir=log_dir, state_dir=state_dir, tell=tell, patience=patience or Patience())
     try:
-        endpoints = tuple([await fleet.serve(start) for start in starts])
+        endpoints = tuple([await fleet.serve(start, port) for start in starts])
         async with _watched(fleet.kept):
             yield endpoints
     finally:
@@ -56,13 +58,13 @@ class _Fleet:
         self._patience = patience
         self._starter = Starter(log_dir=log_dir, patience=patience, tell=tell)
 
-    async def serve(self, start: ServerStart) -> Endpoint:
+    async def serve(self, start: ServerStart, port: int | None = None) -> Endpoint:
         """Use the server that runs already, or start one and keep it."""
-        found = await asyncio.to_thread(find_running, self._register, start)
+        found = await asyncio.to_thread(find_running, self._register, start) if not port else None
         if found is not None:
             self._tell(Progress(model=start.model, state="reused", elapsed_s=0.0))
             return _endpoint(start, found.port, found.max_model_len)
-        running = await self._starter.start(start)
+        running = await self._starter.start(start, port=port)
         self._keep(start, running)
         remember(self._measured, running)
         return _endpoint(start, running.port, running.start.max_model_len)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import (
+    AsyncGenerator,
     Callable,
     Container,
     Coroutine,
@@ -27,6 +28,7 @@ from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
 from engine.cli.report import show, write_out
 from engine.cli.room import room_kept
+from engine.cli.serving.turns import rounds
 from engine.cli.stopping import (
     INTERRUPTED_BY_HAND,
     Spending,
@@ -101,10 +103,11 @@ def see_through(work: Work, out: Path, *, as_json: bool) -> int:
 def _announce(study: Study) -> None:
     say(study.serving.reason)
     names = ", ".join(phase.key for phase in study.phases)
+    how = "models at the same time" if study.serving.turns is None else "models taking turns"
     least = "at least " if study.options.until_mde else ""
     each = "" if study.fork else f" ({least}{study.options.replicates} per model and phase)"
     say(
-        f"phases: {names}; models at the same time: {', '.join(study.models)}; "
+        f"phases: {names}; {how}: {', '.join(study.models)}; "
         f"{len(study.investigations())} investigations{each}, study seed {study.options.seed}."
     )
     if len(study.models) > 1:
@@ -272,18 +275,19 @@ async def _run(
         def parts_for(case: Investigation) -> Parts:
             return ready.parts(study, trunks, drain, case)
 
-        ends: Mapping[str, StopReason] = {}
+        ends: dict[str, StopReason] = {}
         spare_collections()
         try:
             with until_deadline(options.deadline, drain), loads_recorded(record, ready.backends):
-                ends = await conduct(
-                    cases,
-                    parts_for,
-                    concurrency=study.concurrency,
-                    histories=before,
-                    fork_of=trunks.fork,
-                    drain=drain,
-                )
+                async for part in _turn_by_turn(study, cases, drain):
+                    ends |= await conduct(
+                        part,
+                        parts_for,
+                        concurrency=study.concurrency,
+                        histories=before,
+                        fork_of=trunks.fork,
+                        drain=drain,
+                    )
         finally:
             is_interrupted = len(ends) < len(cases)
             for costs in ready.knowledge.costs():
@@ -300,6 +304,22 @@ def _run_started(now: float, n_cases: int, manifest: Manifest) -> RunStarted:
         endpoints={arm.model: (arm.url, *arm.others) for arm in manifest.arms},
         machine=manifest.machine,
     )
+
+
+async def _turn_by_turn(
+    study: Study, cases: Sequence[Investigation], drain: Drain
+) -> AsyncGenerator[Sequence[Investigation]]:
+    """Yield what can be carried out now: everything, or that of the arm whose turn it is."""
+    turns = study.serving.turns
+    if turns is None:
+        yield cases
+        return
+    for model, part in rounds(cases, study.models, study.n_each):
+        if drain.reason is not None:
+            return
+        await turns.take(study.serving.twins.get(model, model))
+        say(f"{model}: its turn, {len(part)} investigations.")
+        yield part
 
 
 def _begin(

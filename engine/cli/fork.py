@@ -14,7 +14,7 @@ from engine.cli.changes import CONTROL, Change, changed, parse_change
 from engine.cli.conduct import carry_out
 from engine.cli.console import say
 from engine.cli.options import Options, Repeatable
-from engine.cli.resume import endpoints_in, options_of, twins_of
+from engine.cli.resume import endpoints_in, names_in, options_of, twins_of
 from engine.cli.serving.twins import chosen
 from engine.cli.study import Study
 from engine.errors import UsageError
@@ -133,6 +133,7 @@ def _study(manifest: Manifest, given: Options, arms: Sequence[_Arm], at: str) ->
             tuple(dict.fromkeys(arm.model for arm in arms)),
             twins_of(manifest),
             endpoints_in(manifest),
+            names_in(manifest),
         ),
         phases=tuple({arm.phase.key: arm.phase for arm in arms}.values()),
         options=options,

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from engine.cli.duration import seconds
+from engine.cli.planning import Alternate
 from engine.sandbox import Tier
 from servers.model import Precision
 
@@ -40,6 +41,9 @@ class Options:
     """Profile of the machine to serve on (`hardware` lists them) in place of what is found."""
     quantization: Precision | None = None
     """Precision of models that are started. Default: AGI_QUANTIZATION, or the best that fits."""
+    alternate: Alternate = "auto"
+    """Models that take turns on this machine: one awake while the others sleep in RAM (sleep), or
+    one started after the other has ended (serial). auto: only where they do not fit together."""
     vllm: Path | None = None
     """vLLM program to start models with, in place of the one that is found."""
     out: Path | None = None

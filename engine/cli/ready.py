@@ -113,7 +113,7 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
         )
         yield Ready(
             backends=backends,
-            are_counted=await _are_counted(backends.values()),
+            are_counted=await _are_counted(_awake(study, backends)),
             window=_shared_window(endpoints),
             knowledge=knowledge,
             sandbox=sandbox,
@@ -138,6 +138,12 @@ def _shared_window(endpoints: Iterable[Endpoint]) -> int | None:
         named = ", ".join(f"{model} has {window}" for model, window in windows.items())
         say(f"context windows differ ({named} tokens); every arm gets {min(windows.values())}.")
     return min(windows.values(), default=None)
+
+
+def _awake(study: Study, backends: dict[str, Served]) -> list[Served]:
+    """Return those that answer now: where arms take turns, one speaks for its kind of server."""
+    turns = study.serving.turns
+    return [backends[turns.awake]] if turns and turns.awake else list(backends.values())
 
 
 async def _are_counted(backends: Iterable[Served]) -> bool:

@@ -13,9 +13,10 @@ from engine.cli.study import Study, design_of
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
 from engine.introspection.facts import facts_of as model_facts
-from engine.manifest import Arm, Certificate, Manifest, ModelFacts, SandboxFacts
+from engine.manifest import Arm, Certificate, LaunchFacts, Manifest, ModelFacts, SandboxFacts
 from engine.sandbox import Limits
 from engine.sandbox.host import ProcessSandbox
+from engine.settings import read_settings
 
 
 def manifest_of(
@@ -36,6 +37,8 @@ def manifest_of(
         design=design_of(study.options),
         concurrency=study.concurrency,
         serving=study.serving.kind,
+        schedule=study.serving.schedule,
+        launch=_launch(study),
         arms=tuple(_arm(endpoint, knowledge, study) for endpoint in endpoints),
         phases=study.phases,
         capabilities=knowledge.capabilities,
@@ -48,6 +51,18 @@ def manifest_of(
         versions=versions(),
         git_revision=git_revision(),
         machine=machine(),
+    )
+
+
+def _launch(study: Study) -> LaunchFacts | None:
+    weights, options = study.serving.weights, study.options
+    if not weights:
+        return None
+    return LaunchFacts(
+        names={model: each.name for model, each in weights.items()},
+        hardware=options.hardware,
+        quantization=options.quantization or read_settings().quantization,
+        vllm=str(options.vllm.absolute()) if options.vllm else None,
     )
 
 
@@ -102,6 +117,7 @@ def _conditions(manifest: Manifest) -> dict[str, object]:
         **documents,
         **limits,
         "capabilities": manifest.capabilities,
+        "schedule": manifest.schedule,
         "number format of the probe": manifest.probe.dtype if manifest.probe else None,
         "sandbox tier": manifest.sandbox.tier,
     }

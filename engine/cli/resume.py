@@ -8,10 +8,12 @@ import msgspec
 from engine.cli.conduct import continue_study, see_through
 from engine.cli.console import say
 from engine.cli.options import Deadline, Display, Options
+from engine.cli.planning import Alternate
 from engine.cli.serving.twins import chosen
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
 from engine.manifest import Arm, Manifest, read_manifest
+from servers.model import PRECISIONS, Precision
 
 
 def resume(
@@ -53,7 +55,7 @@ def resume(
         display=display,
     )
     arms = [arm.model for arm in manifest.arms]
-    serving = chosen(options, arms, twins_of(manifest), endpoints_in(manifest))
+    serving = chosen(options, arms, twins_of(manifest), endpoints_in(manifest), names_in(manifest))
     study = Study(
         serving=serving,
         phases=manifest.phases,
@@ -72,7 +74,12 @@ def twins_of(manifest: Manifest) -> dict[str, str]:
 def options_of(manifest: Manifest, endpoint: tuple[str, ...] = ()) -> Options:
     """Return the settings of a run, but for its endpoints; `endpoint` is given beside it."""
     folders = {name: item.directory for name, item in manifest.documents.items() if item.directory}
+    launch = manifest.launch
     return Options(
+        hardware=launch.hardware if launch else None,
+        quantization=_precision(launch.quantization) if launch else None,
+        vllm=Path(launch.vllm) if launch and launch.vllm else None,
+        alternate=_alternate(manifest.schedule),
         heritage=Path(folders["true"]) if "true" in folders else None,
         wrong_heritage=Path(folders["wrong"]) if "wrong" in folders else None,
         endpoint=endpoint,
@@ -90,6 +97,20 @@ def options_of(manifest: Manifest, endpoint: tuple[str, ...] = ()) -> Options:
 def endpoints_in(manifest: Manifest) -> tuple[Endpoint, ...]:
     """Return the endpoints that were given to a run, as they were."""
     return tuple(_endpoint(arm) for arm in manifest.arms if arm.is_given)
+
+
+def names_in(manifest: Manifest) -> dict[str, str]:
+    """Return by arm what its model was called when the run was begun: no key finds a directory."""
+    return manifest.launch.names if manifest.launch else {}
+
+
+def _precision(name: str | None) -> Precision | None:
+    return next((each for each in PRECISIONS if each == name), None)
+
+
+def _alternate(schedule: str) -> Alternate:
+    """Arms that answered at once do so again, or the run does not go on; and turns stay turns."""
+    return "sleep" if schedule == "sleep" else "serial" if schedule == "serial" else "never"
 
 
 def _endpoint(arm: Arm) -> Endpoint:

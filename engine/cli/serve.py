@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -80,7 +80,7 @@ def serve(
         _detach(wanted, vllm, logs, as_json=as_json)
     else:
         log_dir = logs or read_settings().cache_dir / "logs"
-        serving = started_for(wanted, vllm=vllm)
+        serving = started_for(replace(wanted, alternate="never"), vllm=vllm)
         _keep_until_interrupted(serving, log_dir, manner, as_json=as_json)
 
 
@@ -169,7 +169,12 @@ def _registered(serving: Serving, log_dir: Path) -> Generator[Callable[[Iterable
 
 def _kept_model(serving: Serving, endpoint: Endpoint) -> KeptModel:
     weights = serving.weights[endpoint.model]
-    return KeptModel(endpoint=endpoint, repo=weights.repo, quantization=weights.quantization)
+    return KeptModel(
+        endpoint=endpoint,
+        name=weights.name,
+        repo=weights.repo,
+        quantization=weights.quantization,
+    )
 
 
 def _heed_signals() -> None:

@@ -44,6 +44,17 @@ class Study:
         """Investigations at once, per model."""
         return self.options.concurrency or DEFAULT_CONCURRENCY
 
+    @property
+    def n_each(self) -> int | None:
+        """Investigations of one arm's turn; None: all of its own.
+
+        Servers that sleep change in seconds, so that arms go on side by side: a run that is stopped
+        has as many of each. One that has to be started again has all its investigations in one go.
+        """
+        n_phases = max(1, len(self.phases))
+        n_replicates = -(-self.concurrency // n_phases)
+        return n_replicates * n_phases if self.serving.schedule == "sleep" else None
+
     def investigations(self) -> tuple[Investigation, ...]:
         """Return every investigation of the study, arms interleaved."""
         if self.fork:

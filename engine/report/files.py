@@ -40,6 +40,7 @@ def summary(run: Run) -> dict[str, Any]:
         "run": run.manifest.run,
         "started": run.manifest.started,
         "sandbox_tier": run.manifest.sandbox.tier,
+        "schedule": run.manifest.schedule,
         "verdict": comparison.verdict,
         "words": comparison.words,
         "primary": comparison.primary,

@@ -38,6 +38,8 @@ class _Launch(msgspec.Struct, frozen=True, kw_only=True):
     n_slots: int
     start_s: float
     on_death: OnDeath | None
+    port: int
+    """0: the kernel chooses."""
 
 
 @asynccontextmanager
@@ -48,17 +50,21 @@ async def serve(
     n_slots: int = DEFAULT_SLOTS,
     start_s: float = START_S,
     on_death: OnDeath | None = None,
+    port: int | None = None,
 ) -> AsyncGenerator[tuple[Endpoint, ...]]:
     """Serve all `models`, each in a process of its own, and yield where they answer, in order.
 
     Ready means: the process lives, /health answers, and a completion of one token was written.
     Every log goes to `log_dir`/<key>.log. `start_s` is the time that a server has to become ready.
+    `port`: where a single server is to answer; None: a free one for each.
     On every exit, the parent's violent death included, the processes end.
 
     Raises:
         NotReadyError: a file is damaged, or a server did not become ready; has the end of its log.
     """
-    launch = _Launch(log_dir=log_dir, n_slots=n_slots, start_s=start_s, on_death=on_death)
+    launch = _Launch(
+        log_dir=log_dir, n_slots=n_slots, start_s=start_s, on_death=on_death, port=port or 0
+    )
     async with AsyncExitStack() as servers:
         started = await _start_all(models, launch=launch, servers=servers)
         yield tuple(started)
@@ -82,7 +88,7 @@ async def _start_all(
 @asynccontextmanager
 async def _served(model: EmbeddedModel, *, launch: _Launch) -> AsyncGenerator[Endpoint]:
     log = _prepare(model, log_dir=launch.log_dir)
-    async with child_server(_command(model, n_slots=launch.n_slots), log=log) as child:
+    async with child_server(_command(model, launch=launch), log=log) as child:
         url = await _ready_url(model, child, log=log, start_s=launch.start_s)
         child.watch(lambda: _tell_death(model, child, log=log, on_death=launch.on_death))
         yield _endpoint(model, url=url)
@@ -95,14 +101,15 @@ def _prepare(model: EmbeddedModel, *, log_dir: Path) -> Path:
     return log_dir / f"{model.key}.log"
 
 
-def _command(model: EmbeddedModel, *, n_slots: int) -> list[str]:
+def _command(model: EmbeddedModel, *, launch: _Launch) -> list[str]:
     options = {
         "--gguf": str(model.gguf),
         "--name": model.key,
-        "--slots": str(model.n_slots or n_slots),
+        "--slots": str(model.n_slots or launch.n_slots),
         "--window-tokens": str(model.window_tokens),
         "--threads": str(model.n_threads),
         "--parent": str(os.getpid()),
+        "--port": str(launch.port),
     }
     # -P keeps the folder of the program, with its module names, out of the import path.
     return [

@@ -1,8 +1,8 @@
 """The program in the child: serves one GGUF file over HTTP on loopback until it is told to stop.
 
 Stands alone on purpose (standard library and xllamacpp only): the launcher runs it by its path.
-The kernel chooses the port. Once the model is loaded, one line on stdout reports the base URL.
-Everything else goes to stderr, which the launcher points at the log file.
+Without a port, the kernel chooses one. Once the model is loaded, one line on stdout reports the
+base URL. Everything else goes to stderr, which the launcher points at the log file.
 
 It ends by SIGTERM, whose default action suits a process that has nothing to save, and when its
 parent is gone: standard input is a pipe that only the parent holds, and its end of file is the
@@ -60,6 +60,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--slots", type=int, required=True, help="replies written at once")
     parser.add_argument("--window-tokens", type=int, required=True, help="context of one slot")
     parser.add_argument("--threads", type=int, default=1, help="threads that compute")
+    parser.add_argument("--port", type=int, default=0, help="where to answer; 0: a free one")
     parser.add_argument("--parent", type=int, default=os.getppid(), help="process to die with")
     return parser.parse_args(arguments)
 
@@ -83,6 +84,7 @@ def _server(options: argparse.Namespace) -> _Server:
     xllamacpp: Any = import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = options.gguf
+    params.port = options.port
     params.model_alias = {options.name}
     params.n_parallel = options.slots
     params.n_ctx = options.slots * options.window_tokens

@@ -73,7 +73,17 @@ def _serve(
 
 def _api(options: argparse.Namespace) -> Api:
     name = options.served_model_name or options.model
-    return Api((options.host, options.port), model=name, max_model_len=options.max_model_len)
+    return Api(
+        (options.host, options.port),
+        model=name,
+        max_model_len=options.max_model_len,
+        can_sleep=options.enable_sleep_mode and _is_developing(),
+    )
+
+
+def _is_developing() -> bool:
+    """Say whether vLLM would answer on its endpoints for developers, those for sleep among them."""
+    return os.environ.get("VLLM_SERVER_DEV_MODE") == "1"  # noqa: TID251 - a program of its own
 
 
 def _fail(fault: str, texts: Texts) -> int | None:

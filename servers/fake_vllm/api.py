@@ -22,13 +22,19 @@ vllm:generation_tokens_total{{engine="0",model_name="{model}"}} {generation_toke
 """
 
 
+_SLEEP = {"/sleep?level=1": True, "/wake_up": False}
+"""What a POST to these makes of the server."""
+
+
 class Api(ThreadingHTTPServer):
     """Answers for one model."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], *, model: str, max_model_len: int) -> None:
+    def __init__(
+        self, address: tuple[str, int], *, model: str, max_model_len: int, can_sleep: bool = False
+    ) -> None:
         """Take the port, but do not answer yet."""
         super().__init__(address, _Asked, bind_and_activate=False)
         self.server_bind()
@@ -36,6 +42,8 @@ class Api(ThreadingHTTPServer):
         self.max_model_len = max_model_len
         self.behaviour = Behaviour()
         self.is_mute = False
+        self.can_sleep = can_sleep
+        self.is_asleep = False
         self.running = 0
         self.prompt_tokens = 0
         self.generation_tokens = 0
@@ -98,6 +106,8 @@ class _Asked(BaseHTTPRequestHandler):
                 self._send(HTTPStatus.OK, self.server.metrics().encode(), kind="text/plain")
             case "/version":
                 self._send_json({"version": "0.32.0"})
+            case "/is_sleeping" if self.server.can_sleep:
+                self._send_json({"is_sleeping": self.server.is_asleep})
             case "/v1/models":
                 self._send_json({"object": "list", "data": [self._model()]})
             case _:
@@ -105,6 +115,10 @@ class _Asked(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.server.can_sleep and self.path in _SLEEP:
+            self.server.is_asleep = _SLEEP[self.path]
+            self._send(HTTPStatus.OK, b"")
+            return
         try:
             asked = json.loads(body)
         except ValueError:
@@ -122,7 +136,7 @@ class _Asked(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "Not Found")
 
     def _chat(self, asked: dict[str, object]) -> None:
-        if self.server.is_mute:
+        if self.server.is_mute or self.server.is_asleep:
             self._refuse(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "EngineCore encountered an issue. See stack trace (above) for the root cause.",

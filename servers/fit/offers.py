@@ -17,6 +17,7 @@ def offers(request: Request, together: Together) -> tuple[Offer, ...]:
     found = [
         *_relaxed(request, together),
         *_taking_turns(request, together),
+        *_coarser_turns(request, together),
         *_smaller_set(request, together),
     ]
     return tuple(found) or tuple(_other(request, together))
@@ -53,6 +54,18 @@ def _taking_turns(request: Request, together: Together) -> Iterator[Offer]:
         plan = in_turn(request, kind, together)
         if plan:
             yield Offer(kind=kind, text=text, plan=plan)
+
+
+def _coarser_turns(request: Request, together: Together) -> Iterator[Offer]:
+    """The same models one after another, where neither that nor a coarser precision is enough."""
+    free = msgspec.structs.replace(request, precision=None, context_tokens=None)
+    strict = in_turn(request, "serial", together)
+    if not request.precision or strict or isinstance(together(free), LaunchPlan):
+        return
+    plan = in_turn(free, "serial", together)
+    if plan:
+        text = "one after another, without --quantization"
+        yield Offer(kind="coarser", text=text, plan=plan)
 
 
 def _smaller_set(request: Request, together: Together) -> Iterator[Offer]:

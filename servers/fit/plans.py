@@ -20,6 +20,9 @@ _WIDER = (
 )
 """For cards on which 32 sequences would leave KV cache unused; vLLM's own default is 256 and
 2048."""
+_TINY_BYTES = 64 << 20
+"""Threads of llama.cpp wait for each other after every layer: below this they only wait. Measured
+with the models that ship (1 and 3 MB), which are slower with two threads than with one."""
 _MOST_LOSS = 0.05
 _MOST_WINDOWS_IN_RAM = 8
 _INVESTIGATION_WINDOWS = 0.5
@@ -150,4 +153,6 @@ def _capture_sizes(seat: Seat, flags: Flags) -> tuple[int, ...]:
 def _n_threads(seat: Seat, settled: Settled, request: Request) -> int:
     if seat.cards[0].index is not None:
         return 0
+    if seat.choice.runtime == "llama.cpp" and seat.choice.weights_bytes < _TINY_BYTES:
+        return 1
     return max(1, request.hardware.n_cores // len(settled.seats))

@@ -12,7 +12,7 @@ def gib(n_bytes: int) -> str:
 def step_text(step: Step) -> str:
     """One step in a line: what was tried and what came of it."""
     precisions = " + ".join(f"{model} {precision}" for model, precision in step.precisions)
-    return f"{step.name}: {precisions}, context {step.context_tokens}: {_verdict(step.tightest)}"
+    return f"{step.name}: {precisions}, context {step.context_tokens}: {_verdict(step)}"
 
 
 def sum_text(one: Sum) -> str:
@@ -40,10 +40,10 @@ def refusal_text(step: Step) -> str:
     )
 
 
-def _verdict(one: Sum) -> str:
-    if one.short_bytes == 0:
-        return f"{gib(one.kv_bytes)} for KV cache, {gib(one.kv_needed_bytes)} needed: fits"
-    return (
-        f"{gib(one.kv_bytes)} for KV cache, {gib(one.kv_needed_bytes)} needed: "
-        f"{gib(one.short_bytes)} short"
-    )
+def _verdict(step: Step) -> str:
+    one = step.tightest
+    each = f"{step.flags.n_windows:g} window{'' if step.flags.n_windows == 1 else 's'}"
+    per_model = " per model" if len(one.models) > 1 else ""
+    sums = f"{gib(one.kv_bytes)} left for KV cache, {gib(one.kv_needed_bytes)} needed for {each}"
+    verdict = "fits" if one.short_bytes == 0 else f"{gib(one.short_bytes)} short"
+    return f"{sums}{per_model}: {verdict}"

@@ -67,6 +67,15 @@ def fetch_metrics(port: int) -> str:
     return _ask(port, "/metrics", within_s=HEALTH_S).decode(errors="replace")
 
 
+def post(port: int, path: str, *, key: str | None, within_s: float) -> None:
+    """Ask the server to do something that it answers when it is done.
+
+    Raises:
+        NoAnswerError: it does not, or refuses.
+    """
+    _ask(port, path, body={}, key=key, within_s=within_s)
+
+
 def _ask(
     port: int, path: str, *, within_s: float, key: str | None = None, body: object = None
 ) -> bytes:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
+from engine.cli.serving.turns import Turns
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
+from servers.fit.values import Mode
 from servers.model import Precision
 
 Opened = AbstractAsyncContextManager[tuple[Endpoint, ...]]
@@ -17,6 +19,8 @@ Opened = AbstractAsyncContextManager[tuple[Endpoint, ...]]
 class Weights:
     """Which weights of a model are served."""
 
+    name: str
+    """What the user called the model: a path in full, so that it holds from everywhere."""
     repo: str
     """Hub id, directory or file."""
     quantization: Precision | None = None
@@ -42,6 +46,10 @@ class Serving:
     """By model; empty for endpoints that are given."""
     twins: Mapping[str, str] = field(default_factory=dict[str, str])
     """Arm -> the arm whose model it is once more, for those that are."""
+    schedule: Mode = "together"
+    """How the models share the machine."""
+    turns: Turns | None = None
+    """None: all answer at once."""
 
 
 def pick(name: str, known: Sequence[str], flag: str) -> str:

@@ -40,7 +40,8 @@ def choose(options: Options, wanted: Sequence[str], recorded: Iterable[Endpoint]
     if not here:
         return given(endpoints, wanted)
     asked = [name for name in wanted if name not in here]
-    return mixed(given(endpoints, asked), _here(options, here), wanted)
+    at_once = replace(options, alternate="never")  # an arm elsewhere has no turn to wait for
+    return mixed(given(endpoints, asked), _here(at_once, here), wanted)
 
 
 def _is_local(name: str) -> bool:
@@ -52,6 +53,7 @@ def _here(options: Options, names: Sequence[str], checkpoint: Sequence[str] = ()
         models=",".join(names) or None,
         hardware=options.hardware,
         quantization=options.quantization,
+        alternate=options.alternate,
     )
     return on_this_machine(wanted, vllm=options.vllm, checkpoint=checkpoint)
 
@@ -73,9 +75,9 @@ def on_this_machine(
 def already_kept(wanted: Wanted) -> tuple[tuple[Kept, KeptModel], ...]:
     """Return who keeps all that is wanted; nothing if anything is missing.
 
-    A plan for other hardware is a wish for servers of its own.
+    A plan for other hardware, or with turns, is a wish for servers of its own.
     """
-    if wanted.hardware is not None:
+    if wanted.hardware is not None or wanted.alternate in {"sleep", "serial"}:
         return ()
     settings = read_settings()
     precision = find_precision(wanted.quantization, settings)

@@ -34,5 +34,5 @@ def embedded(wanted: Sequence[str], *, why: str) -> Serving:
         reason=reason,
         models=models,
         open=opened,
-        weights={model: Weights(repo=str(known[model].directory)) for model in models},
+        weights={model: Weights(name=model, repo=str(known[model].directory)) for model in models},
     )

@@ -1,7 +1,7 @@
 """Servers that are planned for the machine that is there, and started for the run."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 
 from engine.cli.console import say
-from engine.cli.planning import Wanted, ask, find_models, planned
+from engine.cli.planning import DEFAULT_MODELS, Wanted, ask, find_models, names_of, planned
 from engine.cli.serve_view import step_text
 from engine.cli.serving import Serving, Weights
+from engine.cli.serving.turns import Turns
 from engine.cli.weights import open_weights, snapshot
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
@@ -25,6 +26,8 @@ from servers.hardware import HardwareProfile
 from servers.install import find_program
 from servers.install.builds import BUILDS
 from servers.launch.planned import starts_of
+from servers.launch.process import free_port
+from servers.launch.sleeping import Sleeper
 from servers.launch.values import Progress, ServerStart
 from servers.launcher import KEY_VARIABLE, launch
 from servers.model import ModelPreset
@@ -38,6 +41,13 @@ class Start:
     starts: tuple[ServerStart, ...]
     embedded: tuple[ServerPlan, ...]
 
+    def only(self, model: str) -> "Start":
+        """Return what starts this model alone."""
+        return Start(
+            starts=tuple(each for each in self.starts if each.model == model),
+            embedded=tuple(each for each in self.embedded if each.model == model),
+        )
+
 
 def launched(wanted: Wanted, hardware: HardwareProfile, vllm: Path | None) -> Serving:
     """Return the serving of the `wanted` models, of the comparison pair when none is named.
@@ -50,26 +60,69 @@ def launched(wanted: Wanted, hardware: HardwareProfile, vllm: Path | None) -> Se
     start = start_of(plan, vllm)
     presets = find_models(wanted.models, read_settings())
 
+    turns = _turns(plan, start, [preset.key for preset in presets])
+    servers = {server.model: server for server in plan.servers}
+
     @asynccontextmanager
     async def opened(log_dir: Path) -> AsyncGenerator[tuple[Endpoint, ...]]:
-        async with started(start, log_dir) as endpoints:
+        async with turns.open(log_dir) if turns else started(start, log_dir) as endpoints:
             found = {endpoint.model: endpoint for endpoint in endpoints}
-            servers = {server.model: server for server in plan.servers}
             yield tuple(
                 [await _with_weights(found[one.key], servers[one.key], one) for one in presets]
             )
 
     return Serving(
         kind="vllm" if start.starts else "embedded",
-        reason=f"starting {_programs(start)} on {hardware.name}: {_what(plan)}.",
+        reason=_reason(plan, start, hardware),
         models=tuple(preset.key for preset in presets),
         open=opened,
         promised_bytes=promised_bytes(plan),
-        weights={
-            server.model: Weights(repo=server.repo, quantization=server.quantization)
-            for server in plan.servers
-        },
+        weights=_weights(wanted, presets, plan),
+        schedule=plan.mode,
+        turns=turns,
     )
+
+
+def _reason(plan: LaunchPlan, start: Start, hardware: HardwareProfile) -> str:
+    how = {"together": "", "sleep": ", one awake at a time", "serial": ", one after another"}
+    why = f" {plan.notes[0]}" if plan.mode != "together" and plan.notes else ""
+    return f"starting {_programs(start)} on {hardware.name}{how[plan.mode]}: {_what(plan)}.{why}"
+
+
+def _weights(
+    wanted: Wanted, presets: Sequence[ModelPreset], plan: LaunchPlan
+) -> dict[str, Weights]:
+    """Return by model which weights are served, and by what name they were asked for."""
+    names = names_of(wanted.models, read_settings()) or DEFAULT_MODELS
+    given = {preset.key: name for preset, name in zip(presets, names, strict=True)}
+    return {
+        server.model: Weights(
+            name=_in_full(given[server.model]),
+            repo=server.repo,
+            quantization=server.quantization,
+        )
+        for server in plan.servers
+    }
+
+
+def _in_full(name: str) -> str:
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
+
+
+def _turns(plan: LaunchPlan, start: Start, models: Sequence[str]) -> Turns | None:
+    """Return the servers of a plan in which the models take turns; None if all answer at once."""
+    if plan.mode == "together":
+        return None
+    ports: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def opener(model: str, log_dir: Path) -> AsyncGenerator[Endpoint]:
+        port = ports.setdefault(model, free_port())
+        async with started(start.only(model), log_dir, port=port) as (endpoint,):
+            yield endpoint
+
+    return Turns(models, opener, Sleeper(read_key(KEY_VARIABLE)) if plan.mode == "sleep" else None)
 
 
 def start_of(plan: LaunchPlan, vllm: Path | None) -> Start:
@@ -95,8 +148,12 @@ def start_of(plan: LaunchPlan, vllm: Path | None) -> Start:
 
 
 @asynccontextmanager
-async def started(start: Start, log_dir: Path) -> AsyncGenerator[tuple[Endpoint, ...]]:
+async def started(
+    start: Start, log_dir: Path, *, port: int | None = None
+) -> AsyncGenerator[tuple[Endpoint, ...]]:
     """Start all servers, yield where they answer, and end them.
+
+    `port`: where a single server is to answer; None: a free one for each.
 
     Raises:
         NotReadyError: weights could not be fetched, or a server did not become ready.
@@ -106,10 +163,14 @@ async def started(start: Start, log_dir: Path) -> AsyncGenerator[tuple[Endpoint,
         endpoints: tuple[Endpoint, ...] = ()
         if start.starts:
             state_dir = read_settings().cache_dir
-            servers = launch(start.starts, log_dir=log_dir, state_dir=state_dir, tell=_tell)
+            servers = launch(
+                start.starts, log_dir=log_dir, state_dir=state_dir, tell=_tell, port=port
+            )
             endpoints = await stack.enter_async_context(servers)
         if models:
-            served = serve(models, log_dir=log_dir, on_death=lambda _model, words: say(words))
+            served = serve(
+                models, log_dir=log_dir, on_death=lambda _model, words: say(words), port=port
+            )
             endpoints += await stack.enter_async_context(served)
         yield endpoints
 

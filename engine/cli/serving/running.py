@@ -72,7 +72,9 @@ def kept_serving(models: Sequence[tuple[Kept, KeptModel]]) -> Serving:
         models=tuple(endpoint.model for endpoint in endpoints),
         open=opened,
         weights={
-            model.endpoint.model: Weights(repo=model.repo, quantization=model.quantization)
+            model.endpoint.model: Weights(
+                name=model.name, repo=model.repo, quantization=model.quantization
+            )
             for _, model in models
         },
     )

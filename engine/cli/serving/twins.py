@@ -31,12 +31,14 @@ def chosen(
     wanted: Sequence[str],
     twins: Mapping[str, str],
     endpoints: tuple[Endpoint, ...],
+    names: Mapping[str, str],
 ) -> Serving:
     """Return how the arms in `wanted` are served; `twins`: name -> arm, of those that are one.
 
-    `endpoints` are known already, see `choose`.
+    `endpoints` are known already, see `choose`; `names`: by arm, what its model is called.
     """
-    models = dict.fromkeys(twins.get(name, name) for name in wanted)
+    arms = dict.fromkeys(twins.get(name, name) for name in wanted)
+    models = [names.get(arm, arm) for arm in arms]
     named = {name: twins[name] for name in wanted if name in twins}
     return _with(choose(options, tuple(models), endpoints), named)
 
