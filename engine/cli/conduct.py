@@ -110,6 +110,8 @@ def _announce(study: Study) -> None:
         f"phases: {names}; {how}: {', '.join(study.models)}; "
         f"{len(study.investigations())} investigations{each}, study seed {study.options.seed}."
     )
+    if study.serving.turns:
+        say("speed figures are isolated: no arm is slowed down by another one on this machine.")
     if len(study.models) > 1:
         say(f"primary measure: {named(study.options.primary).label} (--primary).")
 

@@ -35,6 +35,6 @@ def _functions(phase: Phase, manifest: Manifest) -> list[str]:
 
 
 def _is_shared(manifest: Manifest) -> bool:
-    """Tell whether two models answered on one machine."""
+    """Tell whether two models answered on one machine at the same time."""
     hosts = [urlsplit(arm.url).hostname for arm in manifest.arms if arm.twin_of is None]
-    return len(set(hosts)) < len(hosts)
+    return manifest.schedule == "together" and len(set(hosts)) < len(hosts)

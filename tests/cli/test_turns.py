@@ -78,6 +78,7 @@ async def test_two_servers_run_one_after_another_on_this_machine(tmp_path: Path)
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["schedule"] == "serial"
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["schedule"] == "serial"
+    assert "isolated" in done.err, "and said aloud"
 
 
 @pytest.mark.slow
