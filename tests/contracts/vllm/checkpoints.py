@@ -57,7 +57,9 @@ def _quantized(
     for name, tensor in tensors.items():
         if name.endswith("_proj.weight"):
             for part, packed in pack(tensor.astype(np.float32)).items():
-                yield f"{name.removesuffix('.weight')}.{part}", packed
+                # safetensors writes an array as it lies in memory, whatever its order there.
+                stored = np.ascontiguousarray(packed)
+                yield f"{name.removesuffix('.weight')}.{part}", stored
         else:
             yield name, tensor.astype(np.float16)
 
