@@ -46,6 +46,7 @@ def summary(run: Run) -> dict[str, Any]:
         "primary": comparison.primary,
         "exclusions": comparison.exclusions,
         "models": {arm.model: arm for arm in run.arms()},
+        "introspection": {each.model: each for each in run.introspection},
         "investigations": run.measures,
     }
 

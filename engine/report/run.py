@@ -17,6 +17,7 @@ from engine.journal import read_events
 from engine.manifest import Manifest, read_manifest
 from engine.report.claims import ledgers_of
 from engine.report.design import n_functions, question_of
+from engine.report.introspection import Asked, Costs
 from engine.report.purity import leaks_by_id, read_secrets
 from engine.transcript import Transcript
 
@@ -33,6 +34,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """As `measures`, turn by turn."""
     ledgers: tuple[Ledger, ...]
     """As `measures`: what was claimed, beside what was recorded."""
+    introspection: tuple[Asked, ...] = ()
+    """What questions about each model have cost; nothing for one that was not asked about."""
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -68,7 +71,8 @@ def read_run(directory: Path) -> Run:
         UsageError: it is no run directory, or was written by another version.
     """
     manifest = read_manifest(directory)
-    found = transcripts(read_events(directory / "events.jsonl"))
+    costs = Costs()
+    found = transcripts(costs.passing(read_events(directory / "events.jsonl")))
     leaks = leaks_by_id(manifest, found, read_secrets(directory))
     granted = n_functions(manifest)
     turns = tuple(map(counts_of, found))
@@ -89,4 +93,5 @@ def read_run(directory: Path) -> Run:
         ),
         turns=turns,
         ledgers=ledgers,
+        introspection=costs.asked(),
     )

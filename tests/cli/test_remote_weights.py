@@ -77,6 +77,12 @@ async def test_the_journal_tells_what_answers_cost(tmp_path: Path, hub: Hub) -> 
         cost = each.methods["weights.get_weight_statistics"]
         assert (cost.n_asked, cost.n_computed) == (3, 1)
         assert cost.compute_s > 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    asked = summary["introspection"]["a"]
+    assert (asked["n_asked"], asked["n_computed"]) == (6, 2)
+    assert set(asked["methods"]) == set(told[0].methods)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<dt>questions about a</dt><dd>6 asked, 2 computed in" in page
 
 
 async def test_an_arm_with_a_configuration_alone_leaves_all_arms_with_architecture(
