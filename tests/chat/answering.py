@@ -41,19 +41,25 @@ async def listening(
     connected: Connected, *, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[str]:
     """Listen on a free port with something that is no HTTP server."""
-    open_writers: set[StreamWriter] = set()
-    closed = asyncio.Event()
+    writers: set[StreamWriter] = set()
+    gone = asyncio.Event()
 
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
-        open_writers.add(writer)
-        await connected(reader, writer)
-        writer.close()
-        open_writers.discard(writer)
-        closed.set()
+        writers.add(writer)
+        gone.clear()
+        try:
+            await connected(reader, writer)
+        finally:
+            writer.close()
+            writers.discard(writer)
+            if not writers:
+                gone.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with server, asyncio.timeout(DEADLINE_S):
         host, port = server.sockets[0].getsockname()
         yield f"{host}:{port}"
-        if open_writers:
-            await closed.wait()
+        for writer in tuple(writers):
+            writer.close()
+        if writers:
+            await gone.wait()

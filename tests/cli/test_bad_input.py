@@ -17,7 +17,7 @@ DOWN = ("--endpoint", "a=http://127.0.0.1:9/v1", "--endpoint", "b=http://127.0.0
     [
         (["run", "comparision"], ["comparision", "did you mean 'comparison'"]),
         (["run", "comparison", "--model", "tiny-x"], ["tiny-x", "tiny-s", "--endpoint"]),
-        (["compare", "--models", "tiny-s,tiny-s"], ["twice"]),
+        (["compare", "--models", "tiny-s,tiny-s,tiny-s"], ["twice", "--replicates"]),
         (["compare", "--models", "tiny-s"], ["two models"]),
         (["compare", "comparison", "comparison"], ["twice", "--replicates"]),
         (["--replicas", "3"], ["--replicas"]),

@@ -11,13 +11,24 @@ from engine.cli.options import Options
 from engine.cli.serving import Serving
 from engine.cli.serving.choice import choose
 from engine.endpoint import Endpoint
+from engine.errors import UsageError
 
 _SUFFIX = "-again"
+_MOST_OFTEN = 2
 
 
 def split_twins(wanted: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the distinct names in `wanted`, and those that are named once more."""
+    """Return the distinct names in `wanted`, and those that are named once more.
+
+    Raises:
+        UsageError: one is named more often than that.
+    """
     once = tuple(dict.fromkeys(wanted))
+    if crowd := [name for name in once if wanted.count(name) > _MOST_OFTEN]:
+        raise UsageError(
+            f"--models names {crowd[0]!r} {wanted.count(crowd[0])} times. Name it twice to see what"
+            " the server scatters; for more investigations of it, raise --replicates."
+        )
     return once, tuple(name for name in once if wanted.count(name) > 1)
 
 
