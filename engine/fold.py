@@ -77,7 +77,8 @@ class _Draft:
     turns: list[Turn] = field(default_factory=list[Turn])
     n_inherited: int = 0
     """Turns that it has from the investigation that it branched off."""
-    revivals: list[bool] = field(default_factory=list[bool])
+    revivals: list[tuple[bool, int]] = field(default_factory=list[tuple[bool, int]])
+    """(Did it come back exactly, before which turn?) of each time."""
     experiments: dict[str, StopReason | None] = field(default_factory=dict[str, StopReason | None])
     checks: list[RequirementCheck] = field(default_factory=list[RequirementCheck])
 
@@ -106,7 +107,7 @@ class _Draft:
                 self.end = event
             case InvestigationResumed():
                 self.end = None
-                self.revivals.append(event.is_exact)
+                self.revivals.append((event.is_exact, len(self.turns)))
 
     def _take_completion(self, event: CompletionReceived) -> None:
         self._send_observation()
@@ -147,7 +148,8 @@ class _Draft:
             turns=tuple(self.turns),
             requirements=tuple(self.checks),
             origin=self._origin(),
-            revivals=tuple("exact" if is_exact else "diverged" for is_exact in self._later()),
+            revivals=tuple("exact" if is_exact else "diverged" for is_exact, _ in self._later()),
+            revived_before=tuple(turn for _, turn in self._later()),
         )
 
     def _origin(self) -> Origin | None:
@@ -157,10 +159,10 @@ class _Draft:
             run=fork.run,
             n_turns=self.n_inherited,
             changes=fork.changes,
-            is_exact=self.revivals[0] if self.revivals else None,
+            is_exact=self.revivals[0][0] if self.revivals else None,
         )
 
-    def _later(self) -> list[bool]:
+    def _later(self) -> list[tuple[bool, int]]:
         """Return how it came back after interruptions: that a fork begins is none."""
         return self.revivals[1:] if self.start.fork else self.revivals
 

@@ -195,6 +195,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """None: it is its own from the first turn on."""
     revivals: tuple[Literal["exact", "diverged"], ...] = ()
     """One for each time it was taken up again: did the namespace come back as it was?"""
+    revived_before: tuple[int, ...] = ()
+    """For each of `revivals` the turn that came next."""
 
 
 class Conversation:

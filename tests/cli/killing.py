@@ -15,7 +15,9 @@ from tests.faults.server import FaultyServer
 _WITHIN_S = 300
 _TURNS = 5
 _LATENCY_S = 0.02
-_PASSING = frozenset({"started", "ended", "sent", "received", "duration_s", "revivals"})
+_PASSING = frozenset(
+    {"started", "ended", "sent", "received", "duration_s", "revivals", "revived_before"}
+)
 """What may differ in a transcript: times, and that it was taken up again."""
 
 

@@ -130,7 +130,7 @@ def unpacked(packed: Island, place: int) -> Record:
 
 
 TEXTS = st.text() | st.sampled_from(ATTACKS)
-STEPS = st.builds(Step, turn=st.integers(0, 99), experiment=st.just(0), reply=TEXTS, action=TEXTS)
+STEPS = st.builds(Step, turn=st.integers(0, 99), reply=TEXTS, action=TEXTS)
 RECORDS = st.builds(Record, st.just((Stage("one"),)), st.lists(STEPS, max_size=4).map(tuple))
 
 
@@ -148,7 +148,7 @@ def test_a_key_and_a_local_path_are_nowhere_in_the_page(tmp_path: Path) -> None:
     run_dir = make_run(tmp_path / "secret", lambda _: [said])
     run = read_run(run_dir)
     redaction = redaction_of(run.manifest, run_dir, [key])
-    records = [record_of(each, redaction.text) for each in run.transcripts]
+    records = [record_of(each, (), redaction.text) for each in run.transcripts]
     packed = island(records)
     texts = page_of(run, redaction) + repr([unpacked(packed, n) for n in range(len(records))])
     assert key not in texts

@@ -4,18 +4,23 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from engine.compare.claims.values import Claim, Ledger
 from engine.compare.measures import Measures
-from engine.compare.result import Comparison, Separation
-from engine.transcript import Transcript
+from engine.compare.result import Comparison, Pair
+from engine.transcript import Origin, Transcript
+
+PARTING, ORIGIN, REVIVAL, LEAK = "parting", "origin", "revival", "leak"
+"""Kinds of remarks; those on claims have the status of the claim."""
+GROUNDED = "grounded"
+_HOW = {True: "exactly", False: "but its namespace diverged", None: "and has not gone on yet"}
 
 
 class Mark(msgspec.Struct, frozen=True):
     """A remark on one turn."""
 
-    key: str
-    """Address of the turn, see `address`."""
+    turn: int
+    """From 0."""
     kind: str
-    """Its class: "parting", "origin", "leak", or the status of a claim."""
     text: str
 
 
@@ -24,78 +29,116 @@ def address(investigation: str, turn: int) -> str:
     return f"{investigation}/{turn + 1}"
 
 
-def remarks(transcript: Transcript, measures: Measures) -> tuple[str, ...]:
-    """Return what is to be known of one investigation as a whole."""
-    return tuple(_remarks(transcript, measures))
+def is_trouble(measures: Measures) -> bool:
+    """Tell whether something went wrong that its reader has to know."""
+    is_diverged = "diverged" in measures.revivals
+    return measures.is_infrastructure or is_diverged or not measures.is_pure
 
 
-def _remarks(transcript: Transcript, measures: Measures) -> Iterator[str]:
+def remarks(transcript: Transcript, measures: Measures) -> Iterator[str]:
+    """Yield what is to be known of one investigation as a whole."""
     if measures.is_infrastructure:
         detail = f": {measures.detail}" if measures.detail else ""
         ended = "ended by infrastructure" if measures.stop_reason else "not finished"
         yield f"{ended}{detail}; in no figure"
     if not measures.is_pure:
         yield "saw what its condition hides; in no figure"
-    times = len(measures.revivals)
-    if times:
-        exact = "diverged" not in measures.revivals
-        how = "its namespace came back exactly" if exact else "its namespace diverged"
+    if measures.revivals:
+        is_exact = "diverged" not in measures.revivals
+        times = len(measures.revivals)
+        how = "its namespace came back exactly" if is_exact else "its namespace diverged"
         yield f"taken up again {'once' if times == 1 else f'{times} times'}: {how}"
-    origin = transcript.origin
-    if origin:
-        yield _branched(transcript)
+    if transcript.origin:
+        yield _branched(transcript.origin)
 
 
-def _branched(transcript: Transcript) -> str:
-    origin = transcript.origin
-    assert origin is not None
+def _branched(origin: Origin) -> str:
     where = f" of run {origin.run}" if origin.run else ""
     changes = ", ".join(f"{name} = {value}" for name, value in origin.changes.items())
-    exact = {True: "exactly", False: "but its namespace diverged", None: "not taken up yet"}
+    what = changes or ("nothing changed" if origin.run else "a shared beginning")
     return (
-        f"branched off {origin.investigation}{where} after {origin.n_turns} turns "
-        f"({changes or 'nothing changed'}), {exact[origin.is_exact]}"
+        f"branched off {origin.investigation}{where} after {origin.n_turns} turns ({what}), "
+        f"{_HOW[origin.is_exact]}"
     )
 
 
-def turn_marks(
-    transcripts: Sequence[Transcript],
-    measures: Sequence[Measures],
-    comparison: Comparison,
+def marks_of(
+    transcript: Transcript, measures: Measures, ledger: Ledger, comparison: Comparison
 ) -> tuple[Mark, ...]:
-    """Return the remarks on turns of all investigations."""
-    found = [mark for each in transcripts for mark in _beginning(each)]
-    found += [mark for each in measures for mark in _leaks(each)]
-    return (*found, *_partings(comparison))
+    """Return the remarks on turns of one investigation."""
+    return (
+        *_beginning(transcript),
+        *_revivals(transcript),
+        *_leaks(measures),
+        *_partings(transcript.investigation.id, comparison),
+        *(Mark(claim.place.turn, claim.status, said_of(claim)) for claim in ledger.claims),
+    )
 
 
 def _beginning(transcript: Transcript) -> Iterator[Mark]:
     origin = transcript.origin
     if origin and origin.n_turns < len(transcript.turns):
-        case = transcript.investigation.id
         text = f"from here on it is its own; all before it is shared with {origin.investigation}"
-        yield Mark(address(case, origin.n_turns), "origin", text)
+        yield Mark(origin.n_turns, ORIGIN, text)
+
+
+def _revivals(transcript: Transcript) -> Iterator[Mark]:
+    for how, turn in zip(transcript.revivals, transcript.revived_before, strict=True):
+        came = "exactly as it was" if how == "exact" else "otherwise than it was"
+        yield Mark(
+            turn, REVIVAL, f"taken up again before this turn; the namespace came back {came}"
+        )
 
 
 def _leaks(measures: Measures) -> Iterator[Mark]:
     for leak in measures.leaks:
         if leak.turn is not None:
             text = f"sees what its condition hides ({leak.place}): {leak.excerpt}"
-            yield Mark(address(measures.investigation, leak.turn), "leak", text)
+            yield Mark(leak.turn, LEAK, text)
 
 
-def _partings(comparison: Comparison) -> Iterator[Mark]:
-    told: set[str] = set()
+def _partings(investigation: str, comparison: Comparison) -> Iterator[Mark]:
     pairs = [pair for scope in comparison.scopes for pair in scope.pairs if not pair.is_noise]
-    for pair in pairs:
-        for mark in _parting(pair.separation, f"{pair.first} and {pair.second}"):
-            if mark.key not in told:
-                told.add(mark.key)
-                yield mark
+    yield from dict.fromkeys(mark for pair in pairs for mark in _parting(investigation, pair))
 
 
-def _parting(found: Separation, names: str) -> Iterator[Mark]:
-    if found.example and found.label:
-        text = f"an example of where {names} part: {found.label}"
-        for case in (found.example.first, found.example.second):
-            yield Mark(address(case, found.example.turn), "parting", text)
+def _parting(investigation: str, pair: Pair) -> Iterator[Mark]:
+    example = pair.separation.example
+    if example and investigation in {example.first, example.second}:
+        names = f"{pair.first} and {pair.second}"
+        text = f"an example of where {names} part, in {pair.separation.label}"
+        yield Mark(example.turn, PARTING, text)
+
+
+def said_of(claim: Claim) -> str:
+    """Return what the ledger says of a claim."""
+    about = f" ({claim.quantity})" if claim.quantity else ""
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{claim.text}\N{RIGHT DOUBLE QUOTATION MARK}{about}: " + (
+        ", ".join(_verdicts(claim))
+    )
+
+
+def _verdicts(claim: Claim) -> Iterator[str]:
+    shown = f"turn {claim.source.turn + 1} shows {claim.source.shown}" if claim.source else ""
+    match claim.status:
+        case "grounded":
+            yield claim.how or "seen"
+        case "contradicted":
+            yield f"contradicted: {shown}" if shown else "contradicted"
+        case "unmeasured":
+            yield "never measured"
+        case "pretended":
+            yield "pretended: it did no such thing"
+    if claim.is_true is not None:
+        yield "true by the checkpoint" if claim.is_true else "wrong by the checkpoint"
+
+
+def claims_to_see(run_ledgers: Sequence[tuple[str, Ledger]], most: int) -> list[tuple[str, str]]:
+    """Return at most `most` claims that are contradicted or pretended: (address, what is said)."""
+    found = [
+        (address(investigation, claim.place.turn), said_of(claim))
+        for investigation, ledger in run_ledgers
+        for claim in ledger.claims
+        if claim.status in {"contradicted", "pretended"}
+    ]
+    return found[:most]

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -13,7 +13,8 @@ from markupsafe import Markup
 from engine.manifest import write_atomically
 from engine.report.page import numbers
 from engine.report.page.island import island
-from engine.report.page.records import record_of
+from engine.report.page.marks import marks_of
+from engine.report.page.records import Record, record_of
 from engine.report.page.view import index_of, view_of
 from engine.report.redaction import Redaction
 from engine.report.run import Run
@@ -21,6 +22,8 @@ from engine.report.run import Run
 NAME = "report.html"
 _HERE = "engine.report.page"
 _SCRIPTS = ("data", "element", "highlight", "transcript", "list", "search", "main")
+_REDACTED_TEXTS = 1000
+"""Texts that are redacted once though they stand in many transcripts, as prompts do."""
 _MARKUP = str.maketrans(
     {
         "<": "\\u003c",
@@ -44,7 +47,7 @@ def write_page(run: Run, redaction: Redaction) -> None:
 def page_of(run: Run, redaction: Redaction) -> str:
     """Return the report of `run` as one HTML document that needs nothing else."""
     style, script = _read("style.css"), _script()
-    packed = island([record_of(each, redaction.text) for each in run.transcripts])
+    packed = island(_records(run, redaction))
     return (
         _templates(redaction)
         .get_template("report.html.jinja")
@@ -58,6 +61,15 @@ def page_of(run: Run, redaction: Redaction) -> str:
             policy=_policy(style, script),
         )
     )
+
+
+def _records(run: Run, redaction: Redaction) -> list[Record]:
+    redact = lru_cache(_REDACTED_TEXTS)(redaction.text)
+    parts = zip(run.transcripts, run.measures, run.ledgers, strict=True)
+    return [
+        record_of(transcript, marks_of(transcript, measures, ledger, run.comparison), redact)
+        for transcript, measures, ledger in parts
+    ]
 
 
 def in_script(value: object) -> Markup:

@@ -4,24 +4,29 @@ Every text that came from a model or a server stays a string of JSON until the s
 a text node: it is never markup.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from engine.report.page.marks import GROUNDED, Mark
 from engine.transcript import Call, Execution, Message, Transcript, Turn
 
 MOST_CHARS = 8_000
 """Characters of one text that are shown; the middle of a longer one is left out."""
 _ARGUMENT_CHARS = 80
+_FRAME_CHARS = 16
+"""What an observation has around an output alone: "Output:" and line ends."""
 Redact = Callable[[str], str]
 
 
 class Block(msgspec.Struct, frozen=True, omit_defaults=True):
     """One executed block."""
 
-    code: str
     output: str
+    code: str = ""
+    """Empty where it stands in the reply."""
     error: str = ""
     """Kind of what was raised."""
     seconds: float = 0.0
@@ -33,9 +38,9 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One turn."""
 
     turn: int
-    experiment: int
-    """Place of its experiment."""
     reply: str
+    experiment: int = 0
+    """Place of its experiment."""
     own: int = -1
     """Characters that the conversation kept; -1: all."""
     action: str = ""
@@ -44,6 +49,11 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """(role, text) of what was sent before it and is no observation."""
     blocks: tuple[Block, ...] = ()
     observation: str = ""
+    """Empty where it is the output and nothing else."""
+    marks: tuple[tuple[str, str], ...] = ()
+    """(kind, text) of the remarks on it, see `engine.report.page.marks`."""
+    grounded: int = 0
+    """Claims in it that are as recorded: claims.json has them one by one."""
     read: int = 0
     """Tokens of the request; `cached` of them from the prefix cache."""
     cached: int = 0
@@ -68,12 +78,23 @@ class Record(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
 
 
-def record_of(transcript: Transcript, redact: Redact) -> Record:
-    """Return `transcript` for the report, every text passed through `redact`."""
+def record_of(transcript: Transcript, marks: Iterable[Mark], redact: Redact) -> Record:
+    """Return `transcript` with its `marks` for the report, every text passed through `redact`."""
     names = [name for name, _ in transcript.experiments]
-    shown = _Texts(redact)
+    noted: dict[int, list[tuple[str, str]]] = {}
+    grounded = Counter[int]()
+    for mark in marks:
+        if mark.kind == GROUNDED:
+            grounded[mark.turn] += 1
+        else:
+            noted.setdefault(mark.turn, []).append((mark.kind, redact(mark.text)))
     steps = [
-        _step(turn, names.index(turn.experiment), sent, shown)
+        msgspec.structs.replace(
+            _step(turn, sent, _Texts(redact)),
+            experiment=names.index(turn.experiment),
+            marks=tuple(noted.get(turn.index, ())),
+            grounded=grounded[turn.index],
+        )
         for turn, sent in _with_what_was_sent(transcript)
     ]
     return Record(tuple(_stages(transcript)), tuple(steps))
@@ -117,20 +138,19 @@ def _with_what_was_sent(transcript: Transcript) -> Iterator[tuple[Turn, _Sent]]:
         observed = turn.observation
 
 
-def _step(turn: Turn, experiment: int, sent: _Sent, shown: _Texts) -> Step:
+def _step(turn: Turn, sent: _Sent, shown: _Texts) -> Step:
     said, usage = turn.completion, turn.completion.usage
     is_cut = sent.reply is not None and len(sent.reply) < len(said.text)
     own = said.text[: len(sent.reply or "")] if is_cut else said.text
     return Step(
         turn=turn.index,
-        experiment=experiment,
         reply=shown.of(said.text),
         own=len(shown.redact(own)) if is_cut else -1,
         action=turn.action,
         finish="" if said.finish_reason == "stop" else said.finish_reason,
         prompts=tuple((message.role, shown.of(message.content)) for message in sent.prompts),
-        blocks=tuple(_block(execution, shown) for execution in turn.executions),
-        observation=shown.of(turn.observation or ""),
+        blocks=tuple(_block(execution, said.text, shown) for execution in turn.executions),
+        observation=shown.of(_beyond_output(turn)),
         read=usage.prompt_tokens,
         cached=usage.cached_tokens,
         written=usage.completion_tokens,
@@ -138,9 +158,18 @@ def _step(turn: Turn, experiment: int, sent: _Sent, shown: _Texts) -> Step:
     )
 
 
-def _block(execution: Execution, shown: _Texts) -> Block:
+def _beyond_output(turn: Turn) -> str:
+    """Return the observation if it says more than what the only block printed."""
+    said = turn.observation or ""
+    printed = [execution.output.strip() for execution in turn.executions]
+    is_output = len(printed) == 1 and printed[0] in said
+    return "" if is_output and len(said) - len(printed[0]) <= _FRAME_CHARS else said
+
+
+def _block(execution: Execution, reply: str, shown: _Texts) -> Block:
+    is_written = execution.code.strip() in reply
     return Block(
-        code=shown.of(execution.code),
+        code="" if is_written else shown.of(execution.code),
         output=shown.of(execution.output),
         error=execution.error.kind if execution.error else "",
         seconds=round(execution.duration_s, 3),

@@ -6,16 +6,19 @@ from typing import Any
 
 import msgspec
 
+from engine.compare.claims.counts import ClaimCounts, total
 from engine.compare.result import Comparison, Pair, Result, Scope, Series
 from engine.manifest import Certificate
 from engine.report.page.curves import over_turns, survival
 from engine.report.page.drawing import Drawing
 from engine.report.page.forest import forest
-from engine.report.page.marks import address, remarks, turn_marks
+from engine.report.page.marks import address, claims_to_see, is_trouble, remarks
 from engine.report.redaction import Redaction
 from engine.report.run import Run
 from engine.report.table import Table, sentences_of, tables_of
 
+MOST_CLAIMS = 40
+"""Claims that are listed outside of the transcripts."""
 N_LOOKS = 6
 """Colours that tell arms apart; a seventh arm looks like the first."""
 
@@ -76,6 +79,10 @@ class View(msgspec.Struct, frozen=True):
     counts: Table
     """What became of the investigations, arm by arm."""
     chapters: tuple[Chapter, ...]
+    claims: dict[str, ClaimCounts]
+    """By model."""
+    claims_to_see: tuple[tuple[str, str], ...]
+    """(address, what is said of it) of claims that are contradicted or pretended."""
     purity: tuple[Purity, ...]
     manifest: str
     """As JSON."""
@@ -85,6 +92,7 @@ def view_of(run: Run, redaction: Redaction) -> View:
     """Return `run` for the template, which redacts the texts that it prints."""
     comparison = run.comparison
     looks = {model: f"arm-{place % N_LOOKS}" for place, model in enumerate(run.models)}
+    ledgers = [(each.investigation, run.ledgers[n]) for n, each in enumerate(run.measures)]
     manifest = redaction.value(run.manifest.model_dump(mode="json"))
     return View(
         run=run,
@@ -94,22 +102,19 @@ def view_of(run: Run, redaction: Redaction) -> View:
         sentences=sentences_of(comparison),
         counts=tables_of(run)[-1],
         chapters=tuple(_chapter(scope, looks) for scope in comparison.scopes),
+        claims=_claims(run),
+        claims_to_see=tuple(claims_to_see(ledgers, MOST_CLAIMS)),
         purity=tuple(_purity(run)),
         manifest=msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode(),
     )
 
 
 def index_of(run: Run, redaction: Redaction) -> dict[str, Any]:
-    """Return what the script reads at once: a line per investigation, and remarks on turns."""
-    marks: dict[str, list[dict[str, str]]] = {}
-    for mark in turn_marks(run.transcripts, run.measures, run.comparison):
-        text = redaction.text(mark.text)
-        marks.setdefault(mark.key, []).append({"kind": mark.kind, "text": text})
+    """Return what the script reads at once: a line per investigation."""
     return {
         "models": run.models,
         "phases": [phase.key for phase in run.manifest.phases],
         "items": [_item(run, place, redaction) for place in range(len(run.transcripts))],
-        "marks": marks,
     }
 
 
@@ -127,6 +132,7 @@ def _item(run: Run, place: int, redaction: Redaction) -> dict[str, Any]:
         "errors": measures.execution_errors,
         "reason": measures.stop_reason,
         "marks": [redaction.text(text) for text in remarks(transcript, measures)],
+        "trouble": is_trouble(measures),
         "origin": origin.investigation if origin else None,
     }
 
@@ -165,6 +171,11 @@ def _curves(scope: Scope, looks: Mapping[str, str]) -> Iterator[Curve]:
 def _is_worth_drawing(series: Sequence[Series]) -> bool:
     """Tell whether anything happened: a line at zero shows nothing."""
     return any(point.mean for each in series for point in each.points)
+
+
+def _claims(run: Run) -> dict[str, ClaimCounts]:
+    counts = {model: total(each.claims for each in run.measures_of(model)) for model in run.models}
+    return counts if any(each.claims for each in counts.values()) else {}
 
 
 def _purity(run: Run) -> Iterator[Purity]:

@@ -32,7 +32,7 @@ async function transcript(place) {
 // What is empty or zero is left out of a chunk.
 function whole(record) {
   const block = (found) => ({ code: "", output: "", error: "", seconds: 0, calls: [], ...found });
-  const step = (found) => ({ prompts: [], observation: "", action: "", finish: "", read: 0, cached: 0, written: 0, seconds: 0, ...found, blocks: (found.blocks ?? []).map(block) });
+  const step = (found) => ({ prompts: [], marks: [], grounded: 0, experiment: 0, observation: "", action: "", finish: "", read: 0, cached: 0, written: 0, seconds: 0, ...found, blocks: (found.blocks ?? []).map(block) });
   const stage = (found) => ({ ended: "", lacks: "", ...found });
   return { stages: record.stages.map(stage), steps: record.steps.map(step) };
 }

@@ -21,13 +21,13 @@ function described(group) {
 function rowOf(group, number, total, isOpen, isActive) {
   const lines = group.places.map((place) => {
     const item = items[place];
-    const marks = item.marks.length ? element("span", { class: "flag", title: item.marks.join("; ") }, "!") : null;
+    const marks = item.trouble ? element("span", { class: "flag", title: item.marks.join("; ") }, "!") : null;
     return element("span", { class: `line arm-${item.arm}` }, element("span", { class: "model" }, item.model), ` ${plural(item.turns, "turn")}, ${words(item.reason)} `, marks);
   });
   const row = element(
     "div",
     { class: `option${isActive ? " active" : ""}`, role: "option", id: `option-${number}`, "data-number": number, "aria-selected": String(isOpen), "aria-posinset": number + 1, "aria-setsize": total },
-    element("span", { class: "title" }, `${group.phase} \u00b7 replicate ${group.replicate}`),
+    element("span", { class: "title", title: group.phase }, element("span", { class: "phase" }, group.phase), element("span", { class: "facts" }, `replicate ${group.replicate}`)),
     lines,
   );
   row.style.transform = `translateY(${number * ROW_PX}px)`;

@@ -9,10 +9,11 @@ function textsOf(step) {
     ...step.prompts.map(([role, text]) => [role === "system" ? "system prompt" : "prompt", text]),
     ["reply", step.reply],
     ...step.blocks.flatMap((block) => [
+      ["code", block.code],
       ["output", block.output],
       ["call", block.calls.join("\n")],
     ]),
-    ["observation", step.blocks.length ? "" : step.observation],
+    ["observation", step.observation],
   ];
 }
 

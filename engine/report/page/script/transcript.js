@@ -18,20 +18,25 @@ function replyOf(step) {
   return parts.length ? parts : [element("p", { class: "note" }, "(an empty reply)")];
 }
 
-function blockOf(block, isWritten) {
+function blockOf(block) {
   const facts = [block.error ? element("strong", { class: "error" }, block.error) : "ran", ` in ${block.seconds.toFixed(2)} s`];
   const calls = block.calls.length ? fold(plural(block.calls.length, "introspection call"), pre("calls", block.calls.join("\n"), "calls")) : null;
   const printed = block.output.trim() ? pre("output", output(block.output), "output") : element("p", { class: "note" }, "(printed nothing)");
-  const code = isWritten ? null : pre("code", python(block.code), "executed code");
+  const code = block.code ? pre("code", python(block.code), "executed code") : null;
   return element("div", { class: "block" }, code, element("p", { class: "facts" }, ...facts), printed, calls);
 }
 
 function factsOf(step) {
   const read = `${number.format(step.read)} tokens read${step.cached ? ` (${number.format(step.cached)} cached)` : ""}`;
-  const facts = [read, `${number.format(step.written)} written`, `${step.seconds.toFixed(1)} s`];
+  const facts = [read, `${number.format(step.written)} written`, `${step.seconds.toFixed(1)}\u00a0s`];
   if (step.finish) facts.push(step.finish === "length" ? "cut at the limit" : step.finish);
   if (!step.blocks.length) facts.push(words(step.action));
   return facts.join(" \u00b7 ");
+}
+
+function marksOf(step) {
+  const marks = step.marks.map(([kind, text]) => element("p", { class: `mark ${kind}` }, text));
+  return step.grounded ? [...marks, element("p", { class: "mark grounded" }, `${plural(step.grounded, "claim")} as recorded`)] : marks;
 }
 
 function turnOf(item, step) {
@@ -39,15 +44,14 @@ function turnOf(item, step) {
   const key = `${item.id}/${turn}`;
   const link = element("a", { class: "permalink", href: `#${key}`, title: "Permalink to this turn" }, `turn ${turn}`);
   const copy = element("button", { class: "copy", type: "button", "data-copy": key, "aria-label": `Copy the link to turn ${turn} of ${item.id}` }, "copy link");
-  const marks = (index.marks[key] ?? []).map((mark) => element("p", { class: `mark ${mark.kind}` }, mark.text));
   const said = step.observation ? pre("observation", step.observation, "what went back to the model") : null;
   return element(
     "article",
     { class: "turn", "data-key": key, tabindex: "-1", "aria-label": `${item.model}, turn ${turn}` },
     element("header", { "data-model": item.model }, link, element("span", { class: "facts" }, factsOf(step)), copy),
-    marks,
+    marksOf(step),
     replyOf(step),
-    step.blocks.map((block) => blockOf(block, step.reply.includes(block.code.trim()))),
+    step.blocks.map(blockOf),
     said && (step.blocks.length ? fold("what went back to the model", said) : said),
   );
 }
