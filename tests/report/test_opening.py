@@ -211,7 +211,7 @@ async def test_a_run_without_a_turn_is_shown(tmp_path: Path) -> None:
     assert page.complaints == []
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_a_thousand_transcripts_of_twenty_turns_open_at_once(tmp_path: Path) -> None:
     address = page_in(make_run(tmp_path / "large", plausible(20), replicates=500))
     n_bytes = (tmp_path / "large" / "report.html").stat().st_size
