@@ -7,7 +7,7 @@ from itertools import islice
 
 import msgspec
 
-MOST = 2000
+MOST = 1000
 """Numbers of one text that are looked at: no reply of a real model has as many."""
 
 _SCALES = {
@@ -109,7 +109,7 @@ def numerals(text: str) -> Iterator[Numeral]:
 
 
 def digits(text: str) -> Iterator[Numeral]:
-    """Yield the numbers of `text` that are written in digits, the first 2,000."""
+    """Yield the numbers of `text` that are written in digits, the first 1,000."""
     for each in islice(_NUMBER.finditer(text), MOST):
         if not _IDENTIFIER.search(text, max(0, each.start() - 64), each.start()):
             yield _from_digits(each, text)
