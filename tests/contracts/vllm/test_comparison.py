@@ -1,13 +1,18 @@
 """The main job on two real servers: `compare` as a process of its own."""
 
 import json
+import re
 import subprocess
 import sys
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from engine.endpoint import Endpoint
 from tests.contracts.vllm.pair import ROOT, Served
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -17,6 +22,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
 def run_dir(vllm_pair: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a finished comparison over both servers, three replicates each."""
     out = tmp_path_factory.mktemp("comparison") / "run"
+    before = {endpoint.model: n_requests(endpoint) for endpoint in vllm_pair.endpoints}
     flags: list[str] = []
     for endpoint in vllm_pair.endpoints:
         flags += ["--endpoint", f"{endpoint.model}={endpoint.url}"]
@@ -31,7 +37,20 @@ def run_dir(vllm_pair: Served, tmp_path_factory: pytest.TempPathFactory) -> Path
         timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    after = {endpoint.model: n_requests(endpoint) for endpoint in vllm_pair.endpoints}
+    served = {model: after[model] - n for model, n in before.items()}
+    (out.parent / "served.json").write_text(json.dumps(served))
     return out
+
+
+def n_requests(endpoint: Endpoint) -> int:
+    """Requests that the server has answered since its start, as it counts them itself."""
+    with closing(HTTPConnection(urlsplit(endpoint.url).netloc, timeout=10)) as connection:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    found = re.findall(r"^vllm:request_success_total\{[^}]*\} ([\d.e+]+)$", text, re.MULTILINE)
+    assert found, "the server counts its requests"
+    return int(sum(map(float, found)))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +80,25 @@ def test_requests_of_the_two_models_overlap_in_time(events: list[dict[str, Any]]
         for one in found["a"]
         for other in found["b"]
     )
+
+
+def test_each_server_answered_the_requests_of_its_own_arm_and_no_other(
+    run_dir: Path, events: list[dict[str, Any]]
+) -> None:
+    served = json.loads((run_dir.parent / "served.json").read_text())
+    assert served == {model: len(replies) for model, replies in completions(events).items()}
+
+
+def test_findings_that_were_read_are_the_investigations_own(run_dir: Path) -> None:
+    summary = json.loads((run_dir / "summary.json").read_text())
+    assert {arm["impure"] for arm in summary["models"].values()} == {0}
+    assert sum(each["findings"] for each in summary["investigations"]) > 0
+
+
+def test_the_verdict_on_three_seeds_is_that_they_are_too_few(run_dir: Path) -> None:
+    comparison = json.loads((run_dir / "model_comparison.json").read_text())["comparison"]
+    assert comparison["verdict"] == "not enough runs"
+    assert "3 more seeds (6 in all)" in comparison["words"]
 
 
 def test_every_investigation_ended_by_the_models_own_doing(events: list[dict[str, Any]]) -> None:
