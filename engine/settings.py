@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """AGI_QUANTIZATION: "4bit", "8bit" or "fp16" when no flag says it."""
     cache_dir: Path = Path()
     """Where server installations and measured starts are kept: XDG_CACHE_HOME/phaselab."""
+    state_dir: Path = Path()
+    """Where what earlier runs took is remembered: XDG_STATE_HOME/phaselab."""
     hub_cache: Path = Path()
     """Where model weights fetched from the hub lie: HF_HUB_CACHE, or HF_HOME/hub."""
     has_colour: bool = True
@@ -35,12 +37,14 @@ def read_settings() -> Settings:
     """Return the settings of this process's environment."""
     environment = os.environ
     cache_home = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    state_home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     hub_home = environment.get("HF_HOME") or Path(cache_home) / "huggingface"
     return Settings(
         hub_cache=Path(environment.get("HF_HUB_CACHE") or Path(hub_home) / "hub"),
         model_name=environment.get("AGI_MODEL_NAME") or None,
         quantization=environment.get("AGI_QUANTIZATION") or None,
         cache_dir=Path(cache_home) / "phaselab",
+        state_dir=Path(state_home) / "phaselab",
         has_colour=not environment.get("NO_COLOR"),
         is_notebook=bool(environment.get("JPY_PARENT_PID")),
     )
@@ -49,6 +53,11 @@ def read_settings() -> Settings:
 def read_key(variable: str) -> str | None:
     """Return the API key in `variable`, or None. The value is never stored or shown."""
     return os.environ.get(variable) or None
+
+
+def offer_key(variable: str, value: str) -> None:
+    """Let `read_key` find `value`, and programs that are started from here, for this process."""
+    os.environ[variable] = value
 
 
 def child_environment() -> Mapping[str, str]:

@@ -23,6 +23,8 @@ from engine.cli.display import Watched, display
 from engine.cli.enlarging import advice, enlarged
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
 from engine.cli.loads import loads_recorded
+from engine.cli.outlook import foretell, foretelling
+from engine.cli.paces import remember
 from engine.cli.progress import Progress
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
@@ -59,6 +61,7 @@ def carry_out(study: Study, parent: Manifest | None = None) -> int:
     `parent`: of the run that it branches off.
     """
     _announce(study)
+    foretell(study)
     if study.options.dry_run:
         return DONE
     out = study.options.out or default_directory(study.phases[0].key)
@@ -208,6 +211,8 @@ async def _record(
             n_left = await _stage(study, ready, journal, place.drain, *known)
     result = read_run(place.directory)
     write_out(result)
+    if not recorded:
+        remember(study, result)
     return Outcome(result, n_left)
 
 
@@ -280,7 +285,11 @@ async def _run(
         ends: dict[str, StopReason] = {}
         spare_collections()
         try:
-            with until_deadline(options.deadline, drain), loads_recorded(record, ready.backends):
+            with (
+                until_deadline(options.deadline, drain),
+                loads_recorded(record, ready.backends),
+                foretelling(study, progress),
+            ):
                 async for part in _turn_by_turn(study, cases, drain):
                     ends |= await conduct(
                         part,

@@ -15,7 +15,15 @@ def seconds(_type: object, tokens: Sequence[Token]) -> float:
     Raises:
         ValueError: it is none, or is no time at all.
     """
-    text = tokens[0].value
+    return read_duration(tokens[0].value)
+
+
+def read_duration(text: str) -> float:
+    """Return the seconds of a duration such as 11h30m, 45m or 90s.
+
+    Raises:
+        ValueError: it is none, or is no time at all.
+    """
     match = _DURATION.fullmatch(text)
     numbers = match.groups(default="0") if match else ("0", "0", "0")
     total = sum(int(n) * unit for n, unit in zip(numbers, _UNITS_S, strict=True))

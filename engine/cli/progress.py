@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from engine.cli.tallies import Course, Tally
 from engine.events import AnyEvent, Event, InvestigationEnded, LoadSeen
+from engine.forecast import Seen
 from engine.phase import Phase
 from engine.transcript import Investigation
 
@@ -59,6 +60,21 @@ class Progress:
         if not turns or not tally.left.total():
             return 0.0
         return turns / per_s if per_s else None
+
+    def seen(self, model: str, now: float) -> Seen:
+        """Return how far the model is."""
+        tally = self.tallies[model]
+        n_left = tally.left.total()
+        most = {phase: sum(limits.values()) for phase, limits in self._limits.items()}
+        return Seen(
+            turns_per_s=tally.turn_rate.per_s(now),
+            n_turns=tally.turns,
+            n_ended=tally.ended.total(),
+            n_left=n_left,
+            n_turns_under_way=sum(course.turns for course in tally.courses.values()),
+            most_turns=sum(n * most.get(phase, 1) for phase, n in tally.left.items())
+            / max(1, n_left),
+        )
 
     def turn_of(self, course: Course) -> str:
         """Return which turn of its experiment a course is in, and how many that can have."""

@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 
 from engine.cli.console import emit, emit_json, emit_table, say
 from engine.errors import RunError
+from engine.report.costs import costs
 from engine.report.files import summary, write_files
 from engine.report.page.page import NAME as PAGE
 from engine.report.page.page import write_page
@@ -74,6 +75,8 @@ def show(found: Run, *, as_json: bool) -> None:
             emit_table(_drawn(table))
     else:
         emit(markdown(found))
+    for model, each in costs(found).items():
+        say(f"cost: {model} {each.amount:.4f} {each.currency}")
 
 
 def _drawn(table: Table) -> RichTable:

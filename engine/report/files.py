@@ -7,6 +7,7 @@ import msgspec
 from engine.compare.claims.values import Ledger
 from engine.manifest import write_atomically
 from engine.report.claims import claims_file, totals
+from engine.report.costs import costs
 from engine.report.heritage import heritage_file
 from engine.report.run import Run
 from engine.transcript import Transcript
@@ -45,6 +46,7 @@ def summary(run: Run) -> dict[str, Any]:
         "words": comparison.words,
         "primary": comparison.primary,
         "exclusions": comparison.exclusions,
+        "costs": costs(run),
         "models": {arm.model: arm for arm in run.arms()},
         "introspection": {each.model: each for each in run.introspection},
         "investigations": run.measures,

@@ -1,34 +1,116 @@
 """`doctor`: what would run here, and is it ready."""
 
 import json
+import time
+from collections.abc import AsyncGenerator, Container
+from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+from aiohttp import web
+
+from servers.presets import PRESETS
 from tests.cli.program import endpoint, run, two_arms
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+
+async def findings(*flags: str | Path, cwd: Path) -> tuple[int, dict[str, dict[str, object]]]:
+    done = await run("doctor", "--json", *flags, cwd=cwd)
+    found = json.loads(done.out)
+    return done.code, {item["subject"]: item for item in found["findings"]}
 
 
 async def test_everything_that_the_main_job_needs_is_looked_at(tmp_path: Path) -> None:
     async with endpoint() as server:
-        done = await run("doctor", "--json", *two_arms(server), cwd=tmp_path)
-    assert done.code == 0, done.err
-    found = json.loads(done.out)
-    assert found["is_ready"]
-    subjects = [item["subject"] for item in found["findings"]]
-    assert subjects == ["python", "run directory", "sandbox", "main job"]
+        code, found = await findings(*two_arms(server), cwd=tmp_path)
+    assert code == 0
+    expected = (
+        "python packages gpu vllm disk hub run_directory sandbox endpoint_a endpoint_b main_job"
+    )
+    assert [subject.replace(" ", "_") for subject in found] == expected.split()
+    assert "serves 'served-model' with 32768 tokens" in str(found["endpoint b"]["detail"])
+    assert "go together" in str(found["packages"]["detail"])
     assert not list(tmp_path.iterdir())
 
 
 async def test_an_endpoint_that_is_down_makes_it_not_ready(tmp_path: Path) -> None:
     flags = ("--endpoint", "a=http://127.0.0.1:9/v1", "--endpoint", "b=http://127.0.0.1:9/v1")
-    done = await run("doctor", "--json", *flags, cwd=tmp_path)
-    assert done.code == 3, done.err
-    (bad,) = [item for item in json.loads(done.out)["findings"] if not item["is_ready"]]
-    assert bad["subject"] == "main job"
-    assert "127.0.0.1:9" in bad["detail"]
+    code, found = await findings(*flags, cwd=tmp_path)
+    assert code == 3
+    bad = [subject for subject, item in found.items() if not item["is_ready"]]
+    assert bad == ["endpoint a", "endpoint b", "main job"]
+    assert "127.0.0.1:9" in str(found["endpoint a"]["detail"])
+
+
+async def test_a_wrong_configuration_is_one_finding_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text('[endpoints.a]\nurll = "http://h/v1"\n')
+    code, found = await findings("--config", "lab.toml", cwd=tmp_path)
+    assert code == 3
+    assert "Did you mean 'url'?" in str(found["endpoints"]["detail"])
 
 
 async def test_a_directory_that_cannot_be_written_makes_it_not_ready(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     async with endpoint() as server:
-        flags = (*two_arms(server), "--out", "file/run")
-        done = await run("doctor", "--json", *flags, cwd=tmp_path)
-    assert done.code == 3, done.err
+        code, found = await findings(*two_arms(server), "--out", "file/run", cwd=tmp_path)
+    assert code == 3
+    assert not found["run directory"]["is_ready"]
+
+
+async def test_being_offline_is_no_fault_and_quick(tmp_path: Path) -> None:
+    async with endpoint() as server:
+        began = time.monotonic()
+        code, found = await findings(*two_arms(server), cwd=tmp_path)
+    assert code == 0
+    assert "not reached" in str(found["hub"]["detail"])
+    assert time.monotonic() - began < 50
+
+
+@asynccontextmanager
+async def hub(gated: Container[str]) -> AsyncGenerator[str]:
+    """A hub that gives the small files of every repository but those of `gated` ones."""
+
+    async def config(request: web.Request) -> web.StreamResponse:
+        repo = f"{request.match_info['owner']}/{request.match_info['name']}"
+        return web.json_response({}, status=401 if repo in gated else 200)
+
+    app = web.Application()
+    app.router.add_get("/{owner}/{name}/resolve/main/config.json", config)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_hub_says_what_is_gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gated = {preset.repo: preset.key for preset in PRESETS.values() if preset.is_gated}
+    async with endpoint() as server, hub(gated) as url:
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        _, found = await findings(*two_arms(server), cwd=tmp_path)
+    given, _, kept_back = str(found["hub"]["detail"]).partition("; gated, and not granted to you: ")
+    assert "open to you: qwen2.5-1.5b" in given
+    assert "HF_TOKEN is not set" in kept_back
+    assert gated
+    assert all(key in kept_back for key in gated.values())
+
+
+async def test_a_package_that_is_too_old_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "site" / "jinja2-1.0.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: jinja2\nVersion: 1.0\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    assert version("jinja2") != "1.0"
+    async with endpoint() as server:
+        code, found = await findings(*two_arms(server), cwd=tmp_path)
+    assert code == 3
+    assert "phaselab needs jinja2>=3.1.6, and 1.0 is installed" in str(found["packages"]["detail"])

@@ -36,8 +36,8 @@ class Serving:
     reason: str
     """Why this way was chosen, for the person at the terminal."""
     models: tuple[str, ...]
-    given: tuple[str, ...] = ()
-    """Those of `models` whose endpoints are the user's; the others' servers are started."""
+    given: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
+    """Endpoints that are the user's, by model; the servers of other models are ours."""
     open: Callable[[Path], Opened]
     """log directory -> endpoints of `models`, in their order."""
     promised_bytes: int = 0

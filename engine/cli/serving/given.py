@@ -40,7 +40,7 @@ def given(endpoints: Sequence[Endpoint], wanted: Sequence[str]) -> Serving:
         kind="endpoint",
         reason=f"using the endpoints given: {places}.",
         models=models,
-        given=models,
+        given={endpoint.model: endpoint for endpoint in chosen},
         open=opened,
     )
 
@@ -74,7 +74,7 @@ async def resolve_all(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
         NotReadyError, UsageError: the first of them that is not ready says why.
     """
     async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(_resolved(endpoint)) for endpoint in endpoints]
+        asking = [group.create_task(resolved(endpoint)) for endpoint in endpoints]
     found = [task.result() for task in asking]
     for each in found:
         if isinstance(each, EngineError):
@@ -82,7 +82,8 @@ async def resolve_all(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     return tuple(each for each in found if isinstance(each, Endpoint))
 
 
-async def _resolved(endpoint: Endpoint) -> Endpoint | EngineError:
+async def resolved(endpoint: Endpoint) -> Endpoint | EngineError:
+    """Return `endpoint` with what it serves, or why it is not ready."""
     try:
         return await resolve(endpoint, access=access_of(endpoint))
     except EngineError as error:

@@ -1,0 +1,94 @@
+"""Whether the hub answers and what it would give to this user, and whether there is room for it."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from http import HTTPStatus
+from importlib import import_module
+
+import aiohttp
+
+from engine.cli.checks import nearest_there
+from engine.cli.options import Options
+from engine.cli.planning import Wanted, ask, find_hardware
+from engine.errors import NotReadyError
+from engine.settings import read_key, read_settings
+from servers.fit import LaunchPlan
+from servers.fit.text import gib
+from servers.model import ModelPreset
+from servers.presets import PRESETS
+
+_WITHIN_S = 4.0
+_REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+
+
+async def hub() -> str:
+    """Return which presets the hub would give to this user. Being offline is no fault."""
+    presets = tuple(PRESETS.values())
+    try:
+        async with asyncio.timeout(_WITHIN_S), _client() as client:
+            statuses = await _statuses(client, presets)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return (
+            f"not reached within {_WITHIN_S:g} s; the models that ship, and those that were "
+            "fetched before, run without it"
+        )
+    given = [preset.key for preset, status in statuses if status not in _REFUSED]
+    refused = [preset.key for preset, status in statuses if status in _REFUSED]
+    token = "HF_TOKEN is set" if read_key("HF_TOKEN") else "HF_TOKEN is not set"
+    locked = (
+        f"; gated, and not granted to you: {', '.join(refused)} ({token}): accept the licence on "
+        "the model's page and set HF_TOKEN"
+    )
+    return f"answers; open to you: {', '.join(given)}{locked if refused else ''}"
+
+
+async def room(options: Options) -> str:
+    """Return whether the weights of the main job have room on disk.
+
+    Raises:
+        NotReadyError: they have not.
+    """
+    folder = read_settings().hub_cache
+    free = shutil.disk_usage(nearest_there(folder)).free
+    needed = _weights_bytes(options)
+    if free < needed:
+        raise NotReadyError(
+            f"the weights of the main job take {gib(needed)}, and {folder} has {gib(free)} free. "
+            "Free some, or point HF_HOME at a larger disk."
+        )
+    wanted = f"; the main job wants {gib(needed)}" if needed else ""
+    return f"{gib(free)} free for weights in {folder}{wanted}"
+
+
+def _weights_bytes(options: Options) -> int:
+    """Return what the main job would fetch; nothing for endpoints and for models that ship."""
+    if options.endpoint or options.config or not find_hardware(options.hardware).gpus:
+        return 0
+    found = ask(Wanted(hardware=options.hardware, quantization=options.quantization))
+    return sum(one.weights_bytes for one in found.servers) if isinstance(found, LaunchPlan) else 0
+
+
+def _client() -> aiohttp.ClientSession:
+    token = read_key("HF_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return aiohttp.ClientSession(headers=headers, trust_env=True)
+
+
+async def _statuses(
+    client: aiohttp.ClientSession, presets: Sequence[ModelPreset]
+) -> list[tuple[ModelPreset, int]]:
+    """Ask for a small file of every preset: that is what a gate keeps back."""
+    at = import_module("huggingface_hub.constants").ENDPOINT
+
+    async def status(preset: ModelPreset) -> int:
+        url = f"{at}/{preset.repo}/resolve/main/config.json"
+        async with client.head(url, allow_redirects=False) as answer:
+            return answer.status
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            asking = [(preset, group.create_task(status(preset))) for preset in presets]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [(preset, task.result()) for preset, task in asking]

@@ -1,0 +1,111 @@
+"""What the form fields of the notebook say, as one checked value."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from hashlib import blake2b
+from pathlib import Path
+
+from engine.cli.compare import MAIN_PHASE
+from engine.cli.console import say
+from engine.cli.duration import read_duration
+from engine.cli.notebook.drive import mounted
+from engine.cli.notebook.machine import has_server
+from engine.cli.planning import DEFAULT_MODELS
+from engine.errors import UsageError
+from servers.embedded.model import TINY_KEYS
+from servers.model import PRECISIONS, Precision
+from servers.presets import get_model_preset
+
+SCRIPTS = {
+    "phase1_model_comparison.py": MAIN_PHASE,
+    "phase1a_no_heritage.py": "1a",
+    "phase1a_research_driven.py": "1a-research",
+    "phase1b_early_heritage.py": "1b",
+    "phase1c_late_heritage.py": "1c",
+    "phase1d_delayed_heritage.py": "1d",
+    "phase1e_wrong_heritage.py": "1e",
+}
+"""The programs of scripts/experiments, and the phase of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is to be run, and where it is kept."""
+
+    models: tuple[str, ...]
+    phase: str
+    quantization: Precision | None
+    replicates: int
+    seed: int
+    deadline_s: float | None
+    work_dir: Path
+    drive_dir: Path | None
+    """Where snapshots go."""
+
+    @property
+    def run_dir(self) -> Path:
+        """Directory of the run: the same choice finds its run again."""
+        text = f"{self.models}{self.phase}{self.quantization}{self.replicates}{self.seed}"
+        mark = blake2b(text.encode(), digest_size=3).hexdigest()
+        return self.work_dir / "runs" / f"{self.phase}-{'-'.join(self.models)}-{mark}"
+
+    @property
+    def snapshot_dir(self) -> Path | None:
+        """Where snapshots of the run go."""
+        return self.drive_dir / self.run_dir.name if self.drive_dir else None
+
+
+def choose(  # noqa: PLR0913 - one argument for each field of the form
+    *,
+    model_name: str = "Qwen/Qwen2.5-3B-Instruct",
+    phase_script: str = "phase1_model_comparison.py",
+    quantization: str = "auto",
+    replicates: int = 1,
+    seed: int = 0,
+    deadline: str = "",
+    drive_folder: str = "",
+    work_dir: Path | None = None,
+) -> Choice:
+    """Check the fields of the form, and say what they mean.
+
+    A comparison takes both of its models, whatever `model_name` says. Where no vLLM can be
+    started, the models that ship take their place.
+
+    Raises:
+        UsageError: a field is wrong; it and the remedy are named.
+    """
+    phase = _phase(phase_script)
+    if replicates < 1:
+        raise UsageError(f"REPLICATES is {replicates}; it is 1 or more.")
+    choice = Choice(
+        models=_models(model_name, phase),
+        phase=phase,
+        quantization=_precision(quantization),
+        replicates=replicates,
+        seed=seed,
+        deadline_s=read_duration(deadline) if deadline else None,
+        work_dir=work_dir or Path.cwd(),
+        drive_dir=mounted(drive_folder),
+    )
+    say(f"phase {phase} with {', '.join(choice.models)}; run directory: {choice.run_dir}")
+    return choice
+
+
+def _phase(script: str) -> str:
+    if script not in SCRIPTS:
+        near = get_close_matches(script, SCRIPTS, n=1, cutoff=0.3)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UsageError(f"PHASE_SCRIPT {script!r} is none.{hint} There are: {', '.join(SCRIPTS)}.")
+    return SCRIPTS[script]
+
+
+def _precision(text: str) -> Precision | None:
+    if text in PRECISIONS or text == "auto":
+        return None if text == "auto" else text
+    raise UsageError(f"QUANTIZATION is {text!r}; it may be auto, {', '.join(PRECISIONS)}.")
+
+
+def _models(name: str, phase: str) -> tuple[str, ...]:
+    if not has_server():
+        return TINY_KEYS if phase == MAIN_PHASE else TINY_KEYS[-1:]
+    return DEFAULT_MODELS if phase == MAIN_PHASE else (get_model_preset(name).key,)

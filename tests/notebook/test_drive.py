@@ -1,0 +1,86 @@
+"""Snapshots of a run: whole, in order, and good to go on from."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.cli.notebook.drive import mounted, restore, save, snapshots
+from engine.errors import UsageError
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "runs" / "one"
+    (folder / "transcripts").mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    (folder / "events.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
+    (folder / "transcripts" / "x.json").write_text("[]")
+    (folder / "index.sqlite").write_text("made again")
+    return folder
+
+
+def test_a_snapshot_ends_with_a_whole_line_of_the_journal(run: Path, tmp_path: Path) -> None:
+    with (run / "events.jsonl").open("a") as file:
+        file.write('{"torn": ' + "x" * 200_000)
+    save(run, tmp_path / "drive")
+    assert (tmp_path / "drive" / "events.jsonl").read_text() == '{"a": 1}\n{"b": 2}\n'
+
+
+def test_what_is_made_again_at_will_is_left_out(run: Path, tmp_path: Path) -> None:
+    save(run, tmp_path / "drive")
+    kept = {str(path.relative_to(tmp_path / "drive")) for path in (tmp_path / "drive").rglob("*.*")}
+    assert kept == {"manifest.json", "events.jsonl", "transcripts/x.json"}
+
+
+def test_only_what_is_new_is_copied_again(run: Path, tmp_path: Path) -> None:
+    save(run, tmp_path / "drive")
+    kept = tmp_path / "drive" / "transcripts" / "x.json"
+    before = kept.stat().st_ino
+    (run / "events.jsonl").write_text('{"a": 1}\n{"b": 2}\n{"c": 3}\n')
+    save(run, tmp_path / "drive")
+    assert kept.stat().st_ino == before
+    assert len((tmp_path / "drive" / "events.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_directory_without_a_manifest_is_no_run_yet(run: Path, tmp_path: Path) -> None:
+    (run / "manifest.json").unlink()
+    save(run, tmp_path / "drive")
+    assert not (tmp_path / "drive").exists()
+
+
+def test_a_run_comes_back_where_there_is_none(run: Path, tmp_path: Path) -> None:
+    save(run, tmp_path / "drive")
+    restore(tmp_path / "new" / "one", tmp_path / "drive")
+    assert (tmp_path / "new" / "one" / "events.jsonl").read_text().count("\n") == 2
+
+
+def test_a_run_that_is_here_is_not_replaced(run: Path, tmp_path: Path) -> None:
+    save(run, tmp_path / "drive")
+    with (run / "events.jsonl").open("a") as file:
+        file.write("{}\n")
+    restore(run, tmp_path / "drive")
+    assert (run / "events.jsonl").read_text().count("\n") == 3
+
+
+async def test_the_last_snapshot_is_made_when_the_block_is_interrupted(
+    run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        async with snapshots(run, tmp_path / "drive"):
+            raise asyncio.CancelledError
+    assert (tmp_path / "drive" / "manifest.json").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+async def test_a_full_or_lost_drive_stops_nothing(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "drive").mkdir(mode=0o500)
+    async with snapshots(run, tmp_path / "drive" / "one"):
+        pass
+
+
+def test_outside_of_colab_a_drive_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    assert mounted("") is None
+    with pytest.raises(UsageError, match="Leave it empty"):
+        mounted("phaselab", tmp_path)
