@@ -58,9 +58,13 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_outside_settings() -> Iterator[None]:
-    """Take proxies, keys and settings of the machine out of the environment, servers' included."""
+def no_outside_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Take proxies, keys and settings of the machine out of the environment, servers' included.
+
+    What runs took is remembered apart from what the user's own runs took.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         for name in [name for name in os.environ if _OUTSIDE.match(name)]:
             patch.delenv(name)
         yield
