@@ -79,10 +79,10 @@ def local_place(kind: str, precision: Precision | None, hardware: HardwareProfil
 def _places(study: Study) -> dict[str, str]:
     serving = study.serving
     kind = serving.kind.rpartition("+")[2]
-    hardware = None if len(serving.given) == len(study.models) else _hardware(study)
+    hardware = None if kind == "endpoint" else _hardware(study)
     places: dict[str, str] = {}
     for model in study.models:
-        if endpoint := serving.given.get(model):
+        if endpoint := serving.given.get(serving.twins.get(model, model)):
             places[model] = _remote_place(endpoint)
         elif hardware:
             weights = serving.weights.get(model)
