@@ -147,6 +147,11 @@ def together(bands: Sequence[Band]) -> Band:
     )
 
 
+def one_after_another(bands: Sequence[Band]) -> Band:
+    """Return how long all of them take in turn."""
+    return sum(bands[1:], bands[0])
+
+
 def _error(work: Work, pace: Pace) -> float:
     """Return the relative error of a mean over `work` that is foretold: two sigma."""
     spread = pace.spread_s / pace.each_s if pace.n > 1 else _SPREAD_OF_ONE

@@ -13,7 +13,16 @@ from engine.cli.progress import Progress
 from engine.cli.study import Study
 from engine.cli.ticking import every
 from engine.compare.costs import cost
-from engine.forecast import Band, Pace, Work, ahead, expected, find_pace, together
+from engine.forecast import (
+    Band,
+    Pace,
+    Work,
+    ahead,
+    expected,
+    find_pace,
+    one_after_another,
+    together,
+)
 from engine.transcript import Usage
 
 _LOOK_EVERY_S = 5.0
@@ -45,8 +54,11 @@ class Limits(NamedTuple):
     """Investigations of the run."""
 
 
-def outlook(works: Sequence[Work], paces: Sequence[Pace]) -> Outlook:
-    """Return how long `works` take; phases of one model come one after the other."""
+def outlook(works: Sequence[Work], paces: Sequence[Pace], *, is_in_turn: bool = False) -> Outlook:
+    """Return how long `works` take; phases of one model come one after the other.
+
+    `is_in_turn`: so do the models.
+    """
     found = [(work, find_pace(work, paces)) for work in works]
     known = [(work, pace) for work, pace in found if pace is not None]
     unknown = tuple(f"{work.model} in {work.phase}" for work, pace in found if pace is None)
@@ -56,8 +68,9 @@ def outlook(works: Sequence[Work], paces: Sequence[Pace]) -> Outlook:
         band = expected(work, pace)
         bands[work.model] = bands[work.model] + band if work.model in bands else band
         usage[work.model] = usage.get(work.model, Usage()) + _tokens(work, pace)
+    join = one_after_another if is_in_turn else together
     return Outlook(
-        band=together(list(bands.values())) if bands and not unknown else None,
+        band=join(list(bands.values())) if bands and not unknown else None,
         unknown=unknown,
         n_remembered=sum(pace.n for _, pace in known),
         usage=usage,

@@ -5,7 +5,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from engine.cli.compare import MAIN_PHASE
 from engine.cli.console import emit, emit_json, emit_table, say
+from engine.cli.plan_forecast import Amount, forecast_text, planned_outlook
 from engine.cli.plan_view import (
     as_values,
     memory_table,
@@ -19,15 +21,20 @@ from servers.fit import LaunchPlan
 
 
 def plan(
-    *,
+    *phase: str,
     wanted: Wanted | None = None,
+    amount: Amount | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     config: Path | None = None,
 ) -> None:
     """Fit models to the GPUs that are there and show the servers that would be started.
 
+    Says how long the phases would take there, as far as runs on such servers are remembered.
+
     Parameters
     ----------
+    phase
+        Keys of phases to be run there; `phases` lists them. Default: comparison.
     as_json
         Print the plan as JSON.
     config
@@ -36,7 +43,7 @@ def plan(
     del config  # the application reads it before it reads the flags
     found = ask(wanted or Wanted())
     if isinstance(found, LaunchPlan):
-        _show(found, as_json=as_json)
+        _show(found, phase or (MAIN_PHASE,), amount or Amount(), as_json=as_json)
         return
     if as_json:
         emit_json(refusal_values(found))
@@ -45,11 +52,13 @@ def plan(
     planned(found)
 
 
-def _show(plan: LaunchPlan, *, as_json: bool) -> None:
+def _show(plan: LaunchPlan, phases: tuple[str, ...], amount: Amount, *, as_json: bool) -> None:
+    found = planned_outlook(plan, phases, amount)
     if as_json:
-        emit_json(as_values(plan))
+        emit_json(as_values(plan) | {"forecast": found})
         return
     emit_table(server_table(plan))
     emit("\nMemory, GiB:")
     emit_table(memory_table(plan))
     emit(text_of(plan))
+    emit("\n" + forecast_text(found, plan, amount))

@@ -1,16 +1,20 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.cli.hardware import hardware
 from engine.cli.plan import plan
+from engine.cli.plan_forecast import Amount
 from engine.cli.planning import Alternate, Wanted, find_models, find_precision
 from engine.cli.presets import presets
 from engine.errors import NotReadyError, UsageError
 from engine.settings import Settings
 from servers.hardware import PROFILES
 from servers.presets import PRESETS
+from tests.engine.paces import make_pace
 
 _T4_PAIR = Wanted(models="qwen2.5-3b,qwen2.5-7b", hardware="colab_free_t4")
 _TOO_MUCH = Wanted(models="qwen2.5-7b,qwen2.5-14b", hardware="colab_free_t4", alternate="never")
@@ -32,6 +36,26 @@ def test_plan_shows_the_total_against_the_card(capsys: pytest.CaptureFixture[str
     assert "vllm serve Qwen/Qwen2.5-7B-Instruct-AWQ" in shown
     assert "investigations" in shown
     assert "\x1b[" not in shown
+
+
+def test_plan_says_how_long_runs_on_such_servers_took(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    plan(wanted=_T4_PAIR)
+    assert "Forecast: not known yet" in capsys.readouterr().out
+    paces = [
+        make_pace(model=model, place="vllm 4bit on Tesla T4", phase="comparison", each_s=3600.0)
+        for model in ("qwen2.5-3b", "qwen2.5-7b")
+    ]
+    (tmp_path / "phaselab").mkdir()
+    lines = b"\n".join(map(msgspec.json.encode, paces))
+    (tmp_path / "phaselab" / "paces.jsonl").write_bytes(lines)
+    plan(wanted=_T4_PAIR, amount=Amount(replicates=80, concurrency=8, deadline=3600.0))
+    shown = capsys.readouterr().out
+    assert "going by 40 investigations remembered" in shown
+    assert "The deadline of 60 min will come first. By then about" in shown
+    assert "At once, at half a window each: " in shown
 
 
 def test_plan_without_models_is_for_the_comparison_pair(

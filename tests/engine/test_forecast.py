@@ -4,26 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.forecast import Band, Pace, Seen, Work, ahead, expected, find_pace, together
-
-
-def make_pace(**changes: object) -> Pace:
-    fields: dict[str, object] = {
-        "model": "m",
-        "place": "here",
-        "phase": "1a",
-        "n": 20,
-        "n_at_once": 8.0,
-        "n_beside": 1,
-        "each_s": 100.0,
-        "spread_s": 20.0,
-        "turns": 12.0,
-        "prompt_tokens": 4_000.0,
-        "cached_tokens": 3_000.0,
-        "completion_tokens": 900.0,
-        "time": 1.0,
-    }
-    return Pace(**(fields | changes))  # pyright: ignore[reportArgumentType]
+from engine.forecast import (
+    Band,
+    Seen,
+    Work,
+    ahead,
+    expected,
+    find_pace,
+    one_after_another,
+    together,
+)
+from tests.engine.paces import make_pace
 
 
 def make_work(n: int = 80, n_at_once: int = 8, **changes: object) -> Work:
@@ -121,4 +112,4 @@ def test_nothing_is_foretold_while_nothing_moves() -> None:
 def test_models_that_run_together_take_as_long_as_the_slowest() -> None:
     fast, slow = (Band(low_s=n, likely_s=n, high_s=n) for n in (1.0, 3.0))
     assert together([fast, slow]) == slow
-    assert (fast + slow).likely_s == pytest.approx(4.0)
+    assert one_after_another([fast, slow]).likely_s == pytest.approx(4.0)
