@@ -82,7 +82,8 @@ def foretell(study: Study) -> None:
     works = works_of(study)
     if not works:
         return
-    found = outlook(works, read_paces())
+    is_in_turn = study.serving.schedule != "together"
+    found = outlook(works, read_paces(), is_in_turn=is_in_turn)
     limits = _limits(study, sum(work.n for work in works))
     n_at_once = max(min(work.n_at_once, work.n) for work in works)
     say(f"forecast: {sentence(found)} Up to {n_at_once} investigations at once per model.")

@@ -38,7 +38,7 @@ def works_of(study: Study) -> tuple[Work, ...]:
             phase=phase,
             n=n,
             n_at_once=study.concurrency,
-            n_beside=len(study.models) - 1,
+            n_beside=_n_beside(study),
         )
         for (model, phase), n in counts.items()
     )
@@ -92,6 +92,10 @@ def _places(study: Study) -> dict[str, str]:
     return places
 
 
+def _n_beside(study: Study) -> int:
+    return len(study.models) - 1 if study.serving.schedule == "together" else 0
+
+
 def _hardware(study: Study) -> HardwareProfile | None:
     try:
         return find_hardware(study.options.hardware)
@@ -121,7 +125,7 @@ def _pace(study: Study, run: Run, model: str, phase: str, place: str) -> Pace | 
         phase=phase,
         n=len(kept),
         n_at_once=max(1.0, sum(durations) / max(span_s, 1e-3)),
-        n_beside=len(study.models) - 1,
+        n_beside=_n_beside(study),
         each_s=max(fmean(durations), 1e-3),
         spread_s=pstdev(durations),
         turns=fmean(item.turns for item in measures),
