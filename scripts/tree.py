@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 BEGIN, END = "<!-- tree: scripts/tree.py --write -->", "<!-- end of tree -->"
-_BY_FOLDER = ("tests", "servers/embedded/models", "phases/heritage")
+_BY_FOLDER = ("tests", "servers/embedded/models", "phases/heritage", "scripts/pictures")
 """Folders whose files are not listed one by one."""
 _COMMENTED = (".js", ".css", ".jinja")
 """Files that begin with a comment of one line."""

@@ -31,12 +31,12 @@ function factsOf(step) {
   const facts = [read, `${number.format(step.written)} written`, `${step.seconds.toFixed(1)}\u00a0s`];
   if (step.finish) facts.push(step.finish === "length" ? "cut at the limit" : step.finish);
   if (!step.blocks.length) facts.push(words(step.action));
-  return facts.join(" \u00b7 ");
+  if (step.grounded) facts.push(`${plural(step.grounded, "claim")} as recorded`);
+  return facts.join("\u00a0\u00b7 ");
 }
 
 function marksOf(step) {
-  const marks = step.marks.map(([kind, text]) => element("p", { class: `mark ${kind}` }, text));
-  return step.grounded ? [...marks, element("p", { class: "mark grounded" }, `${plural(step.grounded, "claim")} as recorded`)] : marks;
+  return step.marks.map(([kind, text]) => element("p", { class: `mark ${kind}` }, text));
 }
 
 function turnOf(item, step) {
