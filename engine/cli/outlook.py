@@ -86,7 +86,8 @@ def foretell(study: Study) -> None:
     found = outlook(works, read_paces(), is_in_turn=is_in_turn)
     limits = _limits(study, sum(work.n for work in works))
     n_at_once = max(min(work.n_at_once, work.n) for work in works)
-    say(f"forecast: {sentence(found)} Up to {n_at_once} investigations at once per model.")
+    at_once = "one investigation" if n_at_once == 1 else f"up to {n_at_once} investigations"
+    say(f"forecast: {sentence(found)} At once, per model: {at_once}.")
     for line in (*advice(found.band, limits), *_cost_lines(study, found)):
         say(line)
 
@@ -168,6 +169,8 @@ def _band_text(band: Band) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time as people say it."""
+    if seconds < 1:
+        return "under 1 s"
     if seconds < 90:  # noqa: PLR2004 - s
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -187,6 +190,6 @@ def _cost_lines(study: Study, found: Outlook) -> list[str]:
         if endpoint.prices and model in found.usage
     }
     return [
-        f"{model} will cost about {cost(prices, found.usage[model]):.2f} {prices.currency}."
+        f"{model} will cost about {cost(prices, found.usage[model]):.4f} {prices.currency}."
         for model, prices in priced.items()
     ]

@@ -74,7 +74,14 @@ def test_a_long_run_without_a_deadline_is_told_how_to_be_shorter() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(4.4, "4 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (9000, "2.5 h")],
+    [
+        (0.2, "under 1 s"),
+        (4.4, "4 s"),
+        (89, "89 s"),
+        (90, "2 min"),
+        (3600, "60 min"),
+        (9000, "2.5 h"),
+    ],
 )
 def test_times_are_said_as_people_say_them(seconds: float, text: str) -> None:
     assert duration(seconds) == text
