@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from engine.cli.conduct import continue_study, see_through
 from engine.cli.console import say
-from engine.cli.options import Deadline, Display, Options
+from engine.cli.options import Deadline, Display, Options, Repeatable
 from engine.cli.planning import Alternate
 from engine.cli.serving.twins import chosen
 from engine.cli.study import Study
@@ -20,7 +21,7 @@ def resume(
     run: Path,
     /,
     *,
-    endpoint: tuple[str, ...] = (),
+    endpoint: Annotated[tuple[str, ...], Repeatable] = (),
     deadline: Deadline = None,
     max_turns: int | None = None,
     max_tokens: int | None = None,
