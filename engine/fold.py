@@ -11,7 +11,6 @@ from engine.events import (
     InvestigationEnded,
     InvestigationResumed,
     InvestigationStarted,
-    OfTheRun,
     TurnEnded,
 )
 from engine.transcript import (
@@ -165,12 +164,3 @@ class _Draft:
     def _later(self) -> list[tuple[bool, int]]:
         """Return how it came back after interruptions: that a fork begins is none."""
         return self.revivals[1:] if self.start.fork else self.revivals
-
-
-def histories(events: Iterable[AnyEvent]) -> dict[str, list[AnyEvent]]:
-    """Return the events of each investigation, by id, without those of the run as a whole."""
-    found: dict[str, list[AnyEvent]] = {}
-    for event in events:
-        if not isinstance(event, OfTheRun):
-            found.setdefault(event.investigation, []).append(event)
-    return found

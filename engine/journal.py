@@ -184,9 +184,24 @@ def read_events(path: Path) -> Iterator[AnyEvent]:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):
-                    yield _decode(path, number, line)
+                    yield decode_event(line, f"{path}, line {number}")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}). Is this a run?") from error
+
+
+def decode_event(line: bytes, place: str) -> AnyEvent:
+    """Return the event that a line of a journal holds; `place` names the line.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    try:
+        return _DECODER.decode(line)
+    except msgspec.MsgspecError as error:
+        raise UsageError(
+            f"{place}: not an event of this version ({error}). "
+            "The file was changed by hand or written by another version."
+        ) from error
 
 
 def write_durably(fd: int, data: bytes) -> None:
@@ -228,13 +243,3 @@ def _cut_torn_line(path: Path, fd: int) -> None:
     whole = data.rfind(b"\n") + 1
     if whole < len(data):
         os.ftruncate(fd, whole)
-
-
-def _decode(path: Path, number: int, line: bytes) -> AnyEvent:
-    try:
-        return _DECODER.decode(line)
-    except msgspec.MsgspecError as error:
-        raise UsageError(
-            f"{path}, line {number}: not an event of this version ({error}). "
-            "The file was changed by hand or written by another version."
-        ) from error

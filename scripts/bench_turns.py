@@ -88,7 +88,7 @@ async def _conduct(given: argparse.Namespace, journal_path: Path) -> dict[str, o
             def parts_for(case: Investigation) -> Parts:
                 powers = _Named(case.replicate)
                 return Parts(
-                    phase=phase, chat=backend, sandbox=sandbox, powers=powers, record=journal
+                    phase=phase, chat=backend.seat(), sandbox=sandbox, powers=powers, record=journal
                 )
 
             spare_collections()

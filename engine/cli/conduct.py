@@ -5,10 +5,8 @@ import time
 from collections.abc import (
     AsyncGenerator,
     Callable,
-    Container,
     Coroutine,
     Generator,
-    Mapping,
     Sequence,
 )
 from contextlib import contextmanager
@@ -28,6 +26,7 @@ from engine.cli.paces import remember
 from engine.cli.progress import Progress
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
+from engine.cli.recorded import Recorded, recorded_in
 from engine.cli.report import show, write_out
 from engine.cli.room import room_kept
 from engine.cli.serving.turns import rounds
@@ -42,10 +41,9 @@ from engine.compare.catalogue import named
 from engine.drain import Drain
 from engine.errors import EngineError, JournalError
 from engine.events import AnyEvent, RunEnded, RunStarted
-from engine.fold import histories
-from engine.journal import locked, read_events, writing
+from engine.journal import locked, writing
 from engine.loop import Parts, Record
-from engine.manifest import Manifest, write_manifest
+from engine.manifest import Manifest, read_manifest, write_manifest
 from engine.report.page.page import NAME as PAGE
 from engine.report.purity import write_secrets
 from engine.report.run import Run, read_run
@@ -159,7 +157,7 @@ async def conduct_study(
             write_secrets(directory, ready.secrets)
             write_manifest(directory, ready.manifest)
             with locked(directory / "events.jsonl") as fd:
-                return await _record(study, ready, _Place(directory, fd, drain), {})
+                return await _record(study, ready, _Place(directory, fd, drain), Recorded())
 
 
 async def continue_study(study: Study, out: Path, drain: Drain) -> Outcome:
@@ -170,18 +168,12 @@ async def continue_study(study: Study, out: Path, drain: Drain) -> Outcome:
         NotReadyError, RunError: as `conduct_study`.
     """
     with locked(out / "events.jsonl") as fd:
-        before = read_run(out)
-        recorded = histories(read_events(out / "events.jsonl"))
+        before, recorded = read_manifest(out), recorded_in(out, study)
         if study.fork:
-            study = replace(study, begun=begun(recorded, out))
+            study = replace(study, begun=begun(recorded.events, out))
         async with made_ready(study, out) as ready:
-            check_unchanged(before.manifest, ready.manifest)
-            return await _record(study, ready, _Place(out, fd, drain), recorded, _ended(before))
-
-
-def _ended(run: Run) -> set[str]:
-    """Return the investigations that are done with."""
-    return {item.investigation for item in run.measures if not item.is_infrastructure}
+            check_unchanged(before, ready.manifest)
+            return await _record(study, ready, _Place(out, fd, drain), recorded)
 
 
 class _Place(NamedTuple):
@@ -193,22 +185,16 @@ class _Place(NamedTuple):
     drain: Drain
 
 
-async def _record(
-    study: Study,
-    ready: Ready,
-    place: _Place,
-    recorded: Mapping[str, Sequence[AnyEvent]],
-    ended: Container[str] = (),
-) -> Outcome:
+async def _record(study: Study, ready: Ready, place: _Place, recorded: Recorded) -> Outcome:
     with (
         _files_written_anyhow(place.directory),
         room_kept(place.directory, place.drain),
         writing(place.fd) as journal,
     ):
-        n_left = await _stage(study, ready, journal, place.drain, recorded, ended)
+        n_left = await _stage(study, ready, journal, place.drain, recorded)
         while not n_left and (further := await _further(study, place, journal)):
-            study, known = further
-            n_left = await _stage(study, ready, journal, place.drain, *known)
+            study, recorded = further
+            n_left = await _stage(study, ready, journal, place.drain, recorded)
     result = read_run(place.directory)
     write_out(result)
     if not recorded:
@@ -217,28 +203,20 @@ async def _record(
 
 
 async def _stage(
-    study: Study,
-    ready: Ready,
-    journal: Record,
-    drain: Drain,
-    recorded: Mapping[str, Sequence[AnyEvent]],
-    ended: Container[str],
+    study: Study, ready: Ready, journal: Record, drain: Drain, recorded: Recorded
 ) -> int:
-    """Carry out what is not `ended` of the study; return how many investigations are left."""
-    cases = [case for case in study.investigations() if case.id not in ended]
+    """Carry out what has not ended of the study; return how many investigations are left."""
+    cases = [case for case in study.investigations() if case.id not in recorded.ended]
     return len(cases) - await _run(study, ready, journal, drain, cases, recorded)
 
 
-async def _further(
-    study: Study, place: _Place, journal: Record
-) -> tuple[Study, tuple[Mapping[str, Sequence[AnyEvent]], Container[str]]] | None:
-    """Return the study with another stage, and what is recorded and ended; None: it is complete."""
+async def _further(study: Study, place: _Place, journal: Record) -> tuple[Study, Recorded] | None:
+    """Return the study with another stage, and what is recorded of it; None: it is complete."""
     if study.options.until_mde is None:
         return None
     await journal.commit()
-    run = read_run(place.directory)
-    more = enlarged(study, run)
-    return more and (more, (histories(read_events(place.directory / "events.jsonl")), _ended(run)))
+    more = enlarged(study, read_run(place.directory))
+    return more and (more, recorded_in(place.directory, more))
 
 
 @contextmanager
@@ -260,12 +238,12 @@ async def _run(
     journal: Record,
     drain: Drain,
     cases: Sequence[Investigation],
-    recorded: Mapping[str, Sequence[AnyEvent]],
+    recorded: Recorded,
 ) -> int:
     """Carry out the `cases`; return how many of them ended."""
     options = study.options
     progress, settings = Progress(cases, time.time(), study.phases), read_settings()
-    progress.recall(recorded)
+    progress.recall(recorded.events)
     with display(
         options.display,
         progress,
@@ -273,10 +251,9 @@ async def _run(
         is_notebook=settings.is_notebook,
     ) as watch:
         budget = RunBudget(max_turns=options.max_turns, max_tokens=options.max_tokens)
-        record = Spending(Watched(journal, watch), budget, drain)
-        record.count(recorded)
+        record = Spending(Watched(journal, watch), budget, drain, recorded.spent)
         record.append(_run_started(progress.started, len(cases), ready.manifest))
-        trunks = Trunks(record, study.branches(), recorded)
+        trunks = Trunks(record, study.branches(), recorded.events)
         before = _begin(study, record, recorded)
 
         def parts_for(case: Investigation) -> Parts:
@@ -333,20 +310,18 @@ async def _turn_by_turn(
         yield part
 
 
-def _begin(
-    study: Study, record: Record, recorded: Mapping[str, Sequence[AnyEvent]]
-) -> dict[str, Sequence[AnyEvent]]:
+def _begin(study: Study, record: Record, recorded: Recorded) -> dict[str, Sequence[AnyEvent]]:
     """Record what a fork begins with; return what each investigation goes on from, by id.
 
     One that was to branch off another, and never did, begins anew.
     """
     branches = study.branches()
-    new = [start for start in study.begun if start.investigation not in recorded]
+    new = [start for start in study.begun if start.investigation not in recorded.events]
     for start in new:
         record.append(start)
     kept = {
         case: events
-        for case, events in recorded.items()
+        for case, events in recorded.events.items()
         if case not in branches or has_begun(events)
     }
     return {**kept, **{start.investigation: (start,) for start in new}}

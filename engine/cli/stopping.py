@@ -2,14 +2,14 @@
 
 import asyncio
 import signal
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from engine.budget import Ledger, RunBudget, overdrawn
 from engine.cli.console import say
 from engine.drain import Drain
-from engine.events import AnyEvent, Compacted, CompletionReceived, Event, TurnEnded
+from engine.events import Compacted, CompletionReceived, Event, TurnEnded
 from engine.loop import Record
 
 INTERRUPTED_BY_HAND = "interrupted"
@@ -43,12 +43,6 @@ class Spending(Record):
     budget: RunBudget
     drain: Drain
     ledger: Ledger = field(default_factory=Ledger)
-
-    def count(self, recorded: Mapping[str, Iterable[AnyEvent]]) -> None:
-        """Count what was spent before."""
-        for events in recorded.values():
-            for event in events:
-                self._spend(event)
 
     def append(self, event: Event) -> None:
         """Record, then count."""
