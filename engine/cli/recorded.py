@@ -1,9 +1,9 @@
 """What the journal holds of a run that is taken up again, as far as that is needed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from engine.budget import Ledger
 from engine.cli.study import Study
@@ -11,15 +11,14 @@ from engine.events import AnyEvent
 from engine.index import Entry, open_index
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A run so far; as it is, one that has not begun."""
 
     events: Mapping[str, Sequence[AnyEvent]] = MappingProxyType({})
     """By id: all of those that are to go on, and of those that others branch off."""
     ended: frozenset[str] = frozenset()
     """Investigations that the model ended by itself."""
-    spent: Ledger = field(default_factory=Ledger)
+    spent: Ledger = Ledger()
     """By all investigations together."""
 
 
