@@ -36,7 +36,7 @@ COMMANDS = {
     "presets": ("engine.cli.presets:presets", "List the models that are known by name."),
     "hardware": ("engine.cli.hardware:hardware", "Show this machine, and the profiles."),
     "plan": ("engine.cli.plan:plan", "Fit models to a GPU, and say where the memory goes."),
-    "serve": ("engine.cli.serve:serve", "Start the planned servers, and keep them until Ctrl-C."),
+    "serve": ("engine.cli.serve:serve", "Keep servers: until Ctrl-C, or in the background."),
     "install": ("engine.cli.install:install", "Install vLLM in a virtual environment of its own."),
     "doctor": (
         "engine.cli.doctor:doctor",

@@ -32,8 +32,8 @@ class Wanted:
     """What is to be served, and on what."""
 
     models: Annotated[str | None, Parameter(name=["--models", "--model"])] = None
-    """Presets, hub ids, directories or .toml files, separated by commas. Default: AGI_MODEL_NAME,
-    else the comparison pair."""
+    """Presets, hub ids, directories, .gguf or .toml files, separated by commas. Default:
+    AGI_MODEL_NAME, else the comparison pair."""
     hardware: str | None = None
     """Profile to plan for (`hardware` lists them) in place of this machine."""
     quantization: Precision | None = None
@@ -127,7 +127,7 @@ def planned(found: LaunchPlan | Refusal) -> LaunchPlan:
     """
     if isinstance(found, LaunchPlan):
         return found
-    raise NotReadyError(f"{found.reason} {_would_fit(found)}")
+    raise NotReadyError(f"{found.reason.rstrip('.')}. {_would_fit(found)}".rstrip())
 
 
 def _would_fit(refusal: Refusal) -> str:

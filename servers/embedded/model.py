@@ -59,7 +59,12 @@ def tiny_models() -> tuple[EmbeddedModel, ...]:
     Raises:
         NotReadyError: a file is missing or damaged.
     """
-    return tuple(load_model(key, _MODELS / key) for key in TINY_KEYS)
+    return tuple(load_model(key, directory_of(key)) for key in TINY_KEYS)
+
+
+def directory_of(key: str) -> Path:
+    """Return where the files of a model that ships are."""
+    return _MODELS / key
 
 
 def load_model(key: str, directory: Path) -> EmbeddedModel:

@@ -39,7 +39,7 @@ def choose(preset: ModelPreset, precision: Precision, request: Request) -> Choic
     offered = [one for one in preset.variants if one.precision == precision]
     fitting = [one for one in offered if (one.method is Method.GGUF) == (runtime == "llama.cpp")]
     if not fitting:
-        return Unavailable(f"{preset.key} has no {precision} weights for {runtime}")
+        return Unavailable(_nothing_offered(preset, precision, runtime))
     refusals: list[str] = []
     for variant in sorted(fitting, key=lambda one: _is_second_best(one, gpu)):
         refusal = _refusal(preset, variant, gpu) if runtime == "vllm" else None
@@ -47,6 +47,15 @@ def choose(preset: ModelPreset, precision: Precision, request: Request) -> Choic
             return _choice(preset, variant, request, gpu=gpu, runtime=runtime)
         refusals.append(refusal)
     return Unavailable(refusals[0])
+
+
+def _nothing_offered(preset: ModelPreset, precision: Precision, runtime: Runtime) -> str:
+    if runtime == "vllm" and all(one.method is Method.GGUF for one in preset.variants):
+        return (
+            f"{preset.key} is a GGUF file, which vLLM does not read. Serve it by llama.cpp with "
+            "--hardware cpu, or name its checkpoint in Hugging Face's format"
+        )
+    return f"{preset.key} has no {precision} weights for {runtime}"
 
 
 def choose_near(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import NotReadyError
+from servers.embedded.model import TINY_KEYS, directory_of
 from servers.fit import LaunchPlan, Request, fit
 from servers.hardware import GIB, HardwareProfile, get_profile
 from servers.model import PRECISIONS, Method, ModelPreset, Precision, Variant
@@ -40,8 +41,8 @@ _USEFUL_TOKENS = 8192
 def resolve(name: str, *, fetch: Fetch = fetch_config) -> ModelPreset:
     """Turn what a user calls a model into a preset.
 
-    `name`: a preset's key or hub id, a .toml or .gguf file, a directory with a checkpoint, or
-    any hub id.
+    `name`: a preset's key or hub id, a model that ships, a .toml or .gguf file, a directory with a
+    checkpoint, or any hub id.
 
     Raises:
         UsageError: nothing is called that, or what it names cannot be read.
@@ -50,6 +51,8 @@ def resolve(name: str, *, fetch: Fetch = fetch_config) -> ModelPreset:
     shipped = find_preset(name)
     if shipped:
         return shipped
+    if name in TINY_KEYS:
+        return preset_from_path(directory_of(name))
     path = Path(name).expanduser()
     if path.suffix == ".toml":
         return preset_from_file(path, fetch)

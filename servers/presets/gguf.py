@@ -52,6 +52,11 @@ def first_gguf(directory: Path) -> Path | None:
 def _header(file: Path) -> Header:
     try:
         return read_header(file)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"model: there is no file {str(file)!r}. Check the path; a model in parts needs all of "
+            "them in one directory."
+        ) from error
     except (DamagedFileError, OSError) as error:
         raise UsageError(
             f"model: {str(file)!r} cannot be read as a GGUF file: {error}. Download the model "

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import NotReadyError, UsageError
-from servers.embedded.model import tiny_models
+from servers.embedded.model import TINY_KEYS, tiny_models
+from servers.fit import Refusal, Request, fit
+from servers.hardware import PROFILES
 from servers.model import Method
 from servers.presets import resolve
 from servers.weights import weights_bytes
@@ -178,6 +180,17 @@ def test_damaged_gguf_file_is_named(tmp_path: Path) -> None:
     file.write_bytes(tiny_models()[0].gguf.read_bytes()[:900])
     with pytest.raises(UsageError, match=r"own\.gguf.*cannot be read as a GGUF file"):
         resolve(str(file))
+
+
+def test_models_that_ship_have_names_like_any_other() -> None:
+    assert [resolve(key).key for key in TINY_KEYS] == list(TINY_KEYS)
+
+
+def test_gguf_file_for_a_gpu_is_refused_with_what_to_do() -> None:
+    preset = resolve(str(tiny_models()[0].gguf))
+    found = fit(Request(presets=(preset,), hardware=PROFILES["colab_free_t4"]))
+    assert isinstance(found, Refusal)
+    assert "vLLM does not read" in found.reason
 
 
 def test_missing_gguf_file_is_named(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def start_detached(arguments: Sequence[str], *, tell: Tell, log_dir: Path | None
         UsageError: a flag is wrong.
         NotReadyError: a server did not become ready; nothing is left running.
     """
+    if sys.platform == "win32":
+        raise NotReadyError("--detach: not on Windows. Leave `serve` running in its own window.")
     log_dir = _made(log_dir or _new_log_dir())
     pid = _spawn(("serve", *arguments, "--logs", str(log_dir), "--background"), log_dir / LOG)
     try:
