@@ -15,7 +15,7 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- tree: scripts/tree.py --write -->", "<!-- end of tree -->"
 _BY_FOLDER = ("tests", "servers/embedded/models", "phases/heritage", "scripts/pictures")
 """Folders whose files are not listed one by one."""
-_COMMENTED = (".js", ".css", ".jinja")
+_COMMENTED = (".js", ".css", ".jinja", ".txt")
 """Files that begin with a comment of one line."""
 _COLUMN = 44
 
@@ -35,6 +35,9 @@ def words_on(path: Path) -> str:
         return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     if path.suffix == ".json":
         return json.loads(text).get("title", "")
+    if path.suffix == ".ipynb":
+        text = "".join(json.loads(text)["cells"][0]["source"])
+        return text.partition("\n")[0].lstrip("# ")
     lines = text.splitlines()
     if lines and lines[0].startswith("#!"):
         return lines[1].lstrip("# ").partition(": ")[2] if len(lines) > 1 else ""

@@ -11,7 +11,8 @@ _WORD = re.compile(r"[a-z][a-z_'-]{2,}|\d+(?:\.\d+)?")
 def common_words() -> frozenset[str]:
     """Return words that say nothing about a subject."""
     text = Path(__file__).with_name("common_words.txt").read_text(encoding="utf-8")
-    return frozenset(text.split())
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return frozenset(" ".join(lines).split())
 
 
 def words_of(text: str) -> list[str]:

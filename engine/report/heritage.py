@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from engine.compare.echo import Echo, echoes_of
 from engine.compare.revision import Revision, revision_of
 from engine.phase import Phase
@@ -11,6 +13,37 @@ from engine.report.run import Run
 from engine.transcript import Transcript
 
 _Documents = Mapping[str, Sequence[str]]
+
+
+class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+    """What the documents did to one model in one phase, over its investigations."""
+
+    phase: str
+    granted: str | None
+    """The set of documents that the phase grants; None: it grants none, and shows chance."""
+    model: str
+    echoes: tuple[Echo, ...]
+    """One for each set of documents of the run."""
+    revision: dict[str, int] | None
+    """What became of findings made before the documents; None: there were none to revise."""
+
+
+def exposures(run: Run) -> tuple[Exposure, ...]:
+    """Return by phase and model what documents did; nothing where no phase grants any."""
+    found = heritage_file(run)
+    phases = {phase.key: phase.heritage for phase in run.manifest.phases}
+    totals: dict[str, dict[str, dict[str, Any]]] = found["phases"] if found else {}
+    return tuple(
+        Exposure(
+            phase=key,
+            granted=heritage.documents if (heritage := phases[key]) else None,
+            model=model,
+            echoes=tuple(total["echo"].values()),
+            revision=total["revision"],
+        )
+        for key, models in totals.items()
+        for model, total in models.items()
+    )
 
 
 def heritage_file(run: Run) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import msgspec
 from engine.compare.claims.counts import ClaimCounts, total
 from engine.compare.result import Comparison, Pair, Result, Scope, Series
 from engine.manifest import Certificate
+from engine.report.heritage import Exposure, exposures
 from engine.report.page.curves import over_turns, survival
 from engine.report.page.drawing import Drawing
 from engine.report.page.forest import forest
@@ -83,6 +84,8 @@ class View(msgspec.Struct, frozen=True):
     """By model."""
     claims_to_see: tuple[tuple[str, str], ...]
     """(address, what is said of it) of claims that are contradicted or pretended."""
+    documents: tuple[Exposure, ...]
+    """What documents did to models; none where no phase grants any."""
     purity: tuple[Purity, ...]
     manifest: str
     """As JSON."""
@@ -104,6 +107,7 @@ def view_of(run: Run, redaction: Redaction) -> View:
         chapters=tuple(_chapter(scope, looks) for scope in comparison.scopes),
         claims=_claims(run),
         claims_to_see=tuple(claims_to_see(ledgers, MOST_CLAIMS)),
+        documents=exposures(run),
         purity=tuple(_purity(run)),
         manifest=msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode(),
     )
