@@ -48,8 +48,8 @@ def look() -> Machine:
     return Machine(hardware, build)
 
 
-def install(machine: Machine) -> bool:
-    """Install the build of vLLM for `machine`; return whether there is one to start.
+def install(machine: Machine) -> None:
+    """Install the build of vLLM for `machine`.
 
     A build that does not install or start is followed by the one for older drivers, and that by
     the models that ship: which it is, is said.
@@ -58,7 +58,7 @@ def install(machine: Machine) -> bool:
         gpus = machine.hardware.gpus
         why = "the driver is too old for vLLM." if gpus else "there is no GPU."
         say(_FALLBACK.format(why=why))
-        return False
+        return
     builds: tuple[Build, ...] = ("cu13", "cu12") if machine.build == "cu13" else (machine.build,)
     for name in builds:
         try:
@@ -66,9 +66,8 @@ def install(machine: Machine) -> bool:
         except NotReadyError as error:
             say(f"vLLM's {name} build cannot be used: {error}")
         else:
-            return True
+            return
     say(_FALLBACK.format(why="no build of vLLM could be installed (see above)."))
-    return False
 
 
 def has_server() -> bool:

@@ -25,16 +25,15 @@ def show_report(run: Path) -> None:
         say(f"{page} is not shown here; the download has it.")
         return
     html = escape(page.read_text(encoding="utf-8"), quote=True)
-    frame = f'<iframe srcdoc="{html}" width="100%" height="{_HEIGHT_PX}" frameborder="0"></iframe>'
+    frame = f'<div><iframe srcdoc="{html}" width="100%" height="{_HEIGHT_PX}"></iframe></div>'
     display = import_module("IPython.display")
     display.display(display.HTML(frame))
 
 
-def download(run: Path) -> Path:
+def download(run: Path) -> None:
     """Pack the run directory, and hand it to the browser where that is possible."""
     archive = Path(shutil.make_archive(str(run), "zip", root_dir=run.parent, base_dir=run.name))
     try:
         import_module("google.colab.files").download(str(archive))
     except ImportError:
         say(f"packed: {archive}")
-    return archive
