@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import InvestigationStarted
+from engine.events import CompletionReceived, InvestigationStarted
 from tests.cli.program import (
     endpoint,
     events_of,
@@ -19,7 +19,8 @@ from tests.faults.faults import Fault
 from tests.faults.server import FaultyServer
 
 SHARED = ("1a", "1c", "1d")
-FIVE = ("--replicates", "5", "--display", "none")
+QUIET = ("--display", "none")
+FIVE = ("--replicates", "5", *QUIET)
 
 
 def stages(ask: Ask) -> str:
@@ -171,6 +172,44 @@ async def test_a_killed_fork_goes_on_without_its_run(tmp_path: Path) -> None:
         await run("fork", "out", *at, "--out", "whole", cwd=tmp_path)
     assert messages(tmp_path / "fork") == messages(tmp_path / "whole")
     assert len(messages(tmp_path / "fork")) == 15
+
+
+async def test_a_run_that_is_still_going_on_can_be_forked(tmp_path: Path) -> None:
+    def stay(ask: Ask) -> Fault:
+        return Fault.HANG if ask.turn > 1 else Fault.NONE
+
+    async with (
+        endpoint(reply=stages, plan=stay) as slow,
+        endpoint(reply=stages) as quick,
+        program("run", "1d", *arm(slow), *QUIET, "--out", "out", cwd=tmp_path) as going,
+    ):
+        await until_recorded(tmp_path / "out", 9)
+        at = ("--at", "activations", "--set", "heritage=wrong", "--out", "fork")
+        done = await run("fork", "out", *at, *arm(quick), cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert going.returncode is None, "it was not waited for"
+    assert len(quick.asks) == 6, "what the run has is not asked again"
+    (said,) = messages(tmp_path / "fork").values()
+    kept = [e for e in events_of(tmp_path / "out") if isinstance(e, CompletionReceived)]
+    assert [said[2]["content"], said[4]["content"]] == [e.completion.text for e in kept]
+    assert "introspection.heritage" in said[5]["content"]
+
+
+async def test_a_killed_run_can_be_forked_where_it_came_to(tmp_path: Path) -> None:
+    async with endpoint(reply=stages, latency_s=0.05) as server:
+        arguments = ("run", "1a", *arm(server), "--replicates", "3", "--concurrency", "1")
+        async with program(*arguments, "--out", "out", cwd=tmp_path) as process:
+            await until_recorded(tmp_path / "out", 25)
+            process.kill()
+        done = await run("fork", "out", "--at", "2", "--out", "fork", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "have not come as far as 2: left out" in done.err or len(started(tmp_path)) == 3
+    assert len(messages(tmp_path / "fork")) == len(started(tmp_path)) >= 1
+
+
+def started(tmp_path: Path) -> list[InvestigationStarted]:
+    """Return the investigations that the fork in `tmp_path` began."""
+    return [e for e in events_of(tmp_path / "fork") if isinstance(e, InvestigationStarted)]
 
 
 async def test_the_trunk_is_left_as_it_was(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from phases.load import list_phases
 from tests.cli.program import endpoint, run, two_arms
+from tests.faults.asks import Ask
 
 GOOD = """
 title = "Mine"
@@ -130,6 +131,19 @@ async def test_a_phase_that_gives_secrets_away_is_told_run_and_left_out(tmp_path
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert {arm["impure"] for arm in summary["models"].values()} == {1}
     assert {arm["turns"] for arm in summary["models"].values()} == {0}
+
+
+async def test_an_arm_that_was_shown_a_secret_while_it_ran_is_left_out(tmp_path: Path) -> None:
+    def leaking(_ask: Ask) -> str:
+        return "```python\nprint('heri' + 'tage', 'EXPERIMENT_COMPLETE')\n```"
+
+    async with endpoint(reply=leaking) as server:
+        await run("run", "1a", *two_arms(server)[:2], "--out", "out", cwd=tmp_path)
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["models"]["a"]["impure"] == 1
+    (case,) = summary["investigations"]
+    assert case["leaks"][0]["place"] == "output"
+    assert case["leaks"][0]["found"] == "heritage"
 
 
 async def test_documents_of_ones_own_are_granted_and_recorded(tmp_path: Path) -> None:
