@@ -86,3 +86,11 @@ async def test_no_script_passes_over_a_precision_that_is_none(path: Path, tmp_pa
     done = await script(path.stem, cwd=tmp_path, AGI_MODEL_NAME="tiny-s", AGI_QUANTIZATION="5bit")
     assert done.code == 2, done.err
     assert "AGI_QUANTIZATION is '5bit'" in done.err
+
+
+async def test_a_precision_that_cannot_be_chosen_is_not_passed_over(tmp_path: Path) -> None:
+    flags = ("--dry-run",)
+    environment = {"AGI_MODEL_NAME": "tiny-s", "AGI_QUANTIZATION": "4bit"}
+    done = await script("phase1a_no_heritage", *flags, cwd=tmp_path, **environment)
+    assert done.code == 0, done.err
+    assert "The precision 4bit that is asked for changes nothing" in done.err

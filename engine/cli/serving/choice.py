@@ -19,6 +19,7 @@ from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
 from engine.settings import read_settings
 from servers.kept import Kept, KeptModel
+from servers.model import Precision
 from servers.presets import find_preset
 
 
@@ -32,6 +33,25 @@ def choose(options: Options, wanted: Sequence[str], recorded: Iterable[Endpoint]
         UsageError: an endpoint or a model name is wrong; the remedy is named.
         NotReadyError: the models do not fit this machine, or what serves them is not there.
     """
+    return _at_its_precision(_chosen(options, wanted, recorded), options.quantization)
+
+
+def _at_its_precision(serving: Serving, flag: Precision | None) -> Serving:
+    """Say it where a precision is asked for that nobody here can choose.
+
+    Raises:
+        UsageError: AGI_QUANTIZATION is no precision.
+    """
+    asked = find_precision(flag, read_settings())
+    is_chosen = any(each.quantization for each in serving.weights.values())
+    is_so_anyway = serving.kind == "embedded" and asked == "fp16"
+    if asked is None or is_chosen or is_so_anyway:
+        return serving
+    word = f"The precision {asked} that is asked for changes nothing: they are served as they are."
+    return replace(serving, reason=f"{serving.reason} {word}")
+
+
+def _chosen(options: Options, wanted: Sequence[str], recorded: Iterable[Endpoint]) -> Serving:
     endpoints = endpoints_of(options, recorded)
     if not endpoints:
         return _here(options, wanted, checkpoint=options.checkpoint)
