@@ -4,9 +4,10 @@
                                                             `interp`; one CPU core, <= 25 minutes)
     python -m scripts.train_tiny --check                    measures both models (needs no torch)
 
-Training data is made on the spot: a teacher plays the phases `comparison` and `1a` through the
-engine's own loop, sandbox and introspection, so after a change of prompts or of the introspection
-API a retraining is one command per model. Everything is drawn from --seed.
+Training data is made on the spot: a teacher plays all phases through the engine's own loop,
+sandbox and introspection, so after a change of prompts or of the introspection API a retraining is
+one command per model, and with --from it goes on from a trained model in a third of the time.
+Everything is drawn from --seed.
 """
 
 import argparse
@@ -31,9 +32,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="train_tiny", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", choices=sorted(SHAPES), help="which shape to train")
     parser.add_argument("--out", type=Path, help="where to write it (default: where it ships)")
+    parser.add_argument("--from", dest="start", type=Path, help="trained model to go on from")
     parser.add_argument("--seed", type=int, default=11, help="of data, weights and order")
     parser.add_argument("--check", action="store_true", help="measure the models that ship")
+    parser.add_argument("--probed", action="store_true", help="grant what a probe answers, too")
     parser.add_argument("--models", type=Path, default=_MODELS, help="folder of models to measure")
+    parser.add_argument("--only", action="append", help="phase to measure, such as 1c; repeatable")
     parser.add_argument("-n", type=int, default=40, help="investigations per model and prompt")
     options = parser.parse_args()
     if not options.check and not options.model:
@@ -49,6 +53,7 @@ def _train(options: argparse.Namespace) -> int:
         SHAPES[options.model],
         options.out or _MODELS / options.model,
         seed=options.seed,
+        start=options.start,
         log=lambda line: print(line, flush=True),
     )
     print(f"CPU {time.process_time():.0f} s, wall {time.perf_counter() - started:.0f} s")
@@ -60,7 +65,10 @@ def _check(options: argparse.Namespace) -> int:
     from servers.embedded.model import load_model
 
     models = [load_model(name, options.models / name) for name in ("tiny-s", "tiny-m")]
-    measured = asyncio.run(measure(models, tried=trials(), n=options.n, seed=options.seed))
+    chosen = [trial for trial in trials() if not options.only or trial.name in options.only]
+    measured = asyncio.run(
+        measure(models, tried=chosen, n=options.n, seed=options.seed, is_probed=options.probed)
+    )
     heads = f"{'blocks':>6} {'parse':>7} {'run':>7} {'done':>15} {'right figures':>15}"
     print(f"{'model':8} {'phase':22} {heads}")
     for (model, trial), found in measured.items():

@@ -22,8 +22,8 @@ from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
 from engine.standing import Standing
 from engine.transcript import Investigation
-from phases.load import get_phase
-from scripts.tiny.granting import bare_knowledge
+from phases.load import get_phase, list_phases
+from scripts.tiny.granting import bare_knowledge, probed_knowledge
 from scripts.tiny.notes import Notes
 from scripts.tiny.outcomes import Outcome, outcome
 from servers.embedded.launcher import serve
@@ -53,7 +53,7 @@ class Arm:
 
 def trials() -> tuple[Trial, ...]:
     """Return the phases that are measured: as they ship, and in words that no training has seen."""
-    shipped = [get_phase("comparison"), get_phase("1a")]
+    shipped = [get_phase(key) for key in list_phases()]
     held_out = tomllib.loads(_HELD_OUT.read_text(encoding="utf-8"))
     plain = [Trial(name=phase.key, phase=phase) for phase in shipped]
     other = [_reworded(phase, held_out) for phase in shipped]
@@ -64,21 +64,36 @@ def _reworded(phase: Phase, texts: Mapping[str, str]) -> Phase:
     experiments = tuple(
         each.model_copy(update={"prompt": texts[each.name]}) for each in phase.experiments
     )
-    system = phase.texts.model_copy(update={"system": texts["system"]})
-    return phase.model_copy(update={"texts": system, "experiments": experiments})
+    said = {name: texts[name] for name in ("system", "heritage")}
+    update = {"texts": phase.texts.model_copy(update=said), "experiments": experiments}
+    return phase.model_copy(update=update)
 
 
 async def measure(
-    models: Sequence[EmbeddedModel], *, tried: Sequence[Trial], n: int, seed: int
+    models: Sequence[EmbeddedModel],
+    *,
+    tried: Sequence[Trial],
+    n: int,
+    seed: int,
+    is_probed: bool = False,
 ) -> dict[tuple[str, str], Outcome]:
-    """Return the outcome of `n` investigations per model and trial, by (model, trial)."""
+    """Return the outcome of `n` investigations per model and trial, by (model, trial).
+
+    `is_probed`: grant also what a probe answers, as a machine with torch does.
+
+    Raises:
+        NotReadyError: there is nothing to probe with.
+    """
     async with AsyncExitStack() as stack:
         logs = Path(stack.enter_context(TemporaryDirectory()))
         sandbox = await stack.enter_async_context(open_sandbox(Limits()))
         served = serve(models, log_dir=logs, n_slots=_AT_ONCE)
         endpoints = await stack.enter_async_context(served)
-        knowledge = bare_knowledge(
-            {model.key: Subject(open_checkpoint(model.directory)) for model in models}
+        checkpoints = {model.key: open_checkpoint(model.directory) for model in models}
+        knowledge = (
+            stack.enter_context(probed_knowledge(checkpoints, log_dir=logs))
+            if is_probed
+            else bare_knowledge({key: Subject(each) for key, each in checkpoints.items()})
         )
         measured: dict[tuple[str, str], Outcome] = {}
         for model, endpoint in zip(models, endpoints, strict=True):

@@ -1,7 +1,7 @@
 """Transcripts as token ids: ChatML with the tokenizer of the tiny models."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ class Example:
     weights: Sequence[float]
 
 
-def train_tokenizer(texts: Iterator[str]) -> "Tokenizer":
+def train_tokenizer(texts: Iterable[str]) -> "Tokenizer":
     """Return a byte-level BPE of VOCAB_SIZE tokens, trained on `texts`."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -67,6 +67,13 @@ def train_tokenizer(texts: Iterator[str]) -> "Tokenizer":
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_special_tokens([TEXT_END, START, END])
     return tokenizer
+
+
+def load_tokenizer(folder: Path) -> "Tokenizer":
+    """Return the tokenizer of a trained model."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def save_tokenizer(tokenizer: "Tokenizer", folder: Path) -> None:

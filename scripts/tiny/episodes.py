@@ -14,6 +14,7 @@ _MOST_TURNS = 4
 """Aimed at without errors: the comparison gives five in an experiment."""
 SLIP_SHARE = 0.25
 """Share of experiments in which one error is made on purpose."""
+DONE = 'print("EXPERIMENT_COMPLETE")'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,10 @@ class Investigator:
         self.seen = Seen()
         self.findings: list[tuple[str, str]] = []
         """(description, category), not stored yet."""
+        self.measured: list[tuple[str, Move]] = []
+        """Each finding and how it was made."""
+        self.read: list[int] = []
+        """Places of the documents that were read."""
         self.remark = ""
         """Words on the last output, with which the next reply begins."""
         self._n_replies = 0
@@ -81,40 +86,35 @@ class Investigator:
 
     def architecture(self) -> Course:
         """Investigate the architecture."""
-        rng = self.rng
-        n_between = rng.choice((0, 1, 1))
-        first = rng.choice(_OPENINGS)
+        first = self.rng.choice(_OPENINGS)
         others = [choice for choice in _STRUCTURE if choice is not first]
-        plan = [first, *rng.sample(others, n_between), rng.choice(_WEIGHTS)]
-        yield from self._measure(plan)
-        yield from self._close()
+        between = self.rng.sample(others, self.rng.choice((0, 1, 1)))
+        yield from self.measure([first, *between, self.rng.choice(_WEIGHTS)])
+        yield from self.store(phrase(self.rng, "intent", "record"))
 
-    def processing(self) -> Course:
-        """Investigate how layers differ."""
+    def processing(self, n_others: Sequence[int] = (0, 1, 1)) -> Course:
+        """Investigate how layers differ, by one measurement and `n_others` more."""
         first = self.rng.choice(_PROCESSING)
         others = [choice for choice in _PROCESSING if choice is not first]
-        plan = [first, *self.rng.sample(others, self.rng.choice((0, 1, 1)))]
-        yield from self._measure(plan)
-        yield from self._close()
+        yield from self.measure([first, *self.rng.sample(others, self.rng.choice(n_others))])
+        yield from self.store(phrase(self.rng, "intent", "record"))
 
     def conclusions(self) -> Course:
         """Read the findings and conclude."""
         rng = self.rng
-        output = yield self._reply(phrase(rng, "intent", "read"), self._reading_code())
-        known = re.findall(r"(?:^\d+:? |'description': ')([^'\n]+\.)", output, re.MULTILINE)
-        assert known, output
+        known = yield from self.read_findings()
         chosen = rng.sample(known, min(len(known), rng.choice((1, 2))))
         self.remark = phrase(rng, "remark", "read", known=" ".join(chosen))
-        conclusion = chosen[0]
         supposed = phrase(rng, "supposition", "any")
         limit = phrase(rng, "limit", "any")
         lead = f"{supposed} {limit} {phrase(rng, 'intent', 'conclude')}"
-        self.findings = [(conclusion, "conclusion"), (limit, "limit")]
+        self.findings += [(chosen[0], "conclusion"), (limit, "limit")]
         if rng.random() < 0.5:  # noqa: PLR2004 - an even mix
-            self.findings.insert(1, (supposed, "theory"))
-        yield from self._store(lead)
+            self.findings.insert(-1, (supposed, "theory"))
+        yield from self.store(lead)
 
-    def _measure(self, plan: Sequence[Choice]) -> Course:
+    def measure(self, plan: Sequence[Choice]) -> Course:
+        """Make the measurements of `plan` in order, at times with an error on the way."""
         rng = self.rng
         self._n_replies = 0
         slip_at = rng.randrange(len(plan)) if rng.random() < SLIP_SHARE else None
@@ -124,7 +124,7 @@ class Investigator:
             if place == slip_at:
                 yield from self._slip(move, lead, move.code)
                 lead = ""
-            output = yield self._reply(lead, move.code)
+            output = yield self.reply(lead, move.code)
             self._note(move, output)
 
     def _slip(self, move: Move, lead: str, code: str) -> Course:
@@ -142,42 +142,48 @@ class Investigator:
         occasion = "unshared" if is_empty else move.occasion
         self.remark = phrase(self.rng, "remark", occasion, **fields)
         category = "weights" if move.occasion in _ABOUT_WEIGHTS else "architecture"
-        self.findings.append((phrase(self.rng, "finding", occasion, **fields), category))
+        finding = phrase(self.rng, "finding", occasion, **fields)
+        self.findings.append((finding, category))
+        self.measured.append((finding, move))
 
-    def _close(self) -> Course:
+    def read_findings(self) -> Generator[Reply, str, list[str]]:
+        """Read what is stored; return it, the latest first."""
+        output = yield self.reply(phrase(self.rng, "intent", "read"), _reading_code())
+        known = re.findall(r"(?:^\d+:? |'description': ')([^'\n]+\.)", output, re.MULTILINE)
+        assert known, output
+        return known
+
+    def store(self, lead: str) -> Course:
         """Store the findings and finish, in one block or in two or three."""
-        yield from self._store(phrase(self.rng, "intent", "record"))
-
-    def _store(self, lead: str) -> Course:
         rng = self.rng
         lines = [_record(*finding) for finding in self.findings]
         self.findings = []
         code = "\n".join([imports(["memory"]), *lines])
-        done = 'print("EXPERIMENT_COMPLETE")'
         is_late = self._n_replies > _MOST_TURNS - 2
         if is_late or rng.random() < 0.5 or not lines:  # noqa: PLR2004 - an even mix
-            yield self._reply(lead, f"{code}\n{done}")
+            yield self.reply(lead, f"{code}\n{DONE}")
             return
-        yield self._reply(lead, f"{code}\nprint(memory.list_categories())")
+        yield self.reply(lead, f"{code}\nprint(memory.list_categories())")
         self.remark = phrase(rng, "remark", "stored")
-        yield self._reply(phrase(rng, "intent", "done"), done)
+        yield self.reply(phrase(rng, "intent", "done"), DONE)
 
-    @staticmethod
-    def _reading_code() -> str:
-        return (
-            f"{imports(['memory'])}\n"
-            "for finding in memory.query_observations(limit=6):\n"
-            '    print(finding["id"], finding["description"])'
-        )
-
-    def _reply(self, lead: str, code: str) -> Reply:
+    def reply(self, lead: str, code: str, *, is_taught: bool = True) -> Reply:
+        """Return a reply that begins with the words on the last output."""
         text = fenced(self._with_remark(lead), code)
         self.remark = ""
         self._n_replies += 1
-        return Reply(text=text)
+        return Reply(text=text, is_taught=is_taught)
 
     def _with_remark(self, lead: str) -> str:
         return " ".join(part for part in (self.remark, lead) if part)
+
+
+def _reading_code() -> str:
+    return (
+        f"{imports(['memory'])}\n"
+        "for finding in memory.query_observations(limit=6):\n"
+        '    print(finding["id"], finding["description"])'
+    )
 
 
 def _record(description: str, category: str) -> str:

@@ -4,8 +4,10 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,30 +32,37 @@ class Stage:
     batch_tokens: int
 
 
-def train(
-    shape: Shape, rounds: Sequence[Sequence[Stage]], *, seed: int, log: Callable[[str], None]
-) -> Network:
-    """Return a network trained through the stages of each round, the rates new in each."""
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Stages in order, over which the rates rise, stay, and fall to zero."""
+
+    stages: Sequence[Stage]
+    rate: float = 1.0
+    """Share of the full rates that is reached."""
+
+
+def network_of(shape: Shape, *, seed: int, start: Path | None) -> Network:
+    """Return a new network, or the trained one of the folder `start`."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    rng = random.Random(seed)  # noqa: S311 - drawn from a seed to be repeatable
     network = Network(shape)
-    for stages in rounds:
-        train_round(network, stages, rng=rng, log=log)
+    if start:
+        stored = load_file(start / "model.safetensors")
+        network.load_state_dict({name: each.float() for name, each in stored.items()})
     return network
 
 
 def train_round(
-    network: Network, stages: Sequence[Stage], *, rng: random.Random, log: Callable[[str], None]
+    network: Network, course: Round, *, rng: random.Random, log: Callable[[str], None]
 ) -> None:
-    """Train `network` through `stages` in order: rates rise, stay, and fall to zero."""
+    """Train `network` through the stages of one round."""
     optimizers = _optimizers(network)
-    n_steps = sum(stage.steps for stage in stages)
-    step, losses = 0, []
-    for stage in stages:
+    n_steps = sum(stage.steps for stage in course.stages)
+    step, losses = 0, list[float]()
+    for stage in course.stages:
         batches = _batches(stage, rng)
         for _ in range(stage.steps):
-            _set_rates(optimizers, _rate_share(step, n_steps))
+            _set_rates(optimizers, course.rate * _rate_share(step, n_steps))
             losses.append(_step(network, optimizers, *next(batches)))
             step += 1
             if step % _LOG_STEPS == 0:
