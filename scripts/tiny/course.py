@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _N_PLAYED = (1600, 260)
 """Investigations played of the comparison, the shortest phase, and of each other one."""
-_N_PLAYED_ON = (240, 110)
+_N_PLAYED_ON = (160, 70)
 """The same for a model that has been trained before: fewer steps, so fewer are seen."""
 _N_RECITALS = 8_000
 _STEPS = {"tiny-s": (250, 700, 450, 450), "tiny-m": (250, 600, 400, 200)}
