@@ -32,7 +32,7 @@ def probed_knowledge(
     Raises:
         NotReadyError: this machine cannot.
     """
-    with opened_probes(checkpoints, log_dir=log_dir) as probing:
+    with opened_probes(checkpoints, log_dir=log_dir, promised_bytes=0) as probing:
         if not probing.probes:
             raise NotReadyError(probing.why_none)
         some = next(iter(checkpoints.values()))

@@ -25,8 +25,8 @@ def test_both_models_together_stay_small() -> None:
 
 
 async def test_both_models_write_code_that_runs_and_say_when_they_are_done() -> None:
-    shipped = [trial for trial in trials() if trial.name in {"comparison", "1a"}]
-    measured = await measure(tiny_models(), tried=shipped, n=12, seed=3)
+    shipped = [trial for trial in trials() if "reworded" not in trial.name]
+    measured = await measure(tiny_models(), tried=shipped, n=3, seed=3)
     for model in tiny_models():
         found = sum((measured[model.key, trial.name] for trial in shipped), Outcome())
         assert found.parsed >= LEAST_PARSED, (model.key, found)

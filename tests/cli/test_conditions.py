@@ -1,0 +1,19 @@
+"""All conditions on the models that ship: real servers, real code, each phase to its end."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.introspection.probe import PROBED
+from tests.cli.conditions import check_conditions, granted
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@pytest.mark.parametrize("model", ["tiny-s", "tiny-m"])
+async def test_all_run_to_their_end_where_nothing_can_be_probed(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # no vLLM, whose torch would
+    out = await check_conditions(tmp_path, model)
+    assert not granted(out) & set(PROBED)
