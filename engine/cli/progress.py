@@ -41,7 +41,8 @@ class Progress:
         """Count one event."""
         case = self._cases.get(getattr(event, "investigation", ""))
         if isinstance(event, LoadSeen):
-            self.tallies[event.model].loads[event.url] = event
+            if event.model in self.tallies:  # an arm that is done with is served all the same
+                self.tallies[event.model].loads[event.url] = event
         elif case and isinstance(event, InvestigationEnded):
             self.tallies[case.model].end(case, event.stop_reason)
         elif case:

@@ -136,6 +136,12 @@ def test_the_load_of_servers_is_shown_as_far_as_they_tell() -> None:
     assert (figures.kv_use(tally), figures.cached(tally)) == ("61%", "90%")
 
 
+def test_the_load_of_an_arm_that_has_nothing_to_do_is_passed_over() -> None:
+    progress = Progress([case for case in CASES if case.model == "b"], 100.0, [PHASE])
+    take(progress, a_load())
+    assert list(progress.tallies) == ["b"]
+
+
 def test_requests_that_are_sent_again_are_counted_with_the_last_reason() -> None:
     progress = make_progress()
     again = RequestRepeated(time=101.0, investigation=CASE, detail="HTTP 503", wait_s=2.0)
