@@ -16,7 +16,8 @@ from servers.embedded.model import EmbeddedModel, tiny_models
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 _MOST_BYTES = 8_000_000
-_LARGER_IS_BETTER_BY = 0.95
+_MOST_SURPRISE = 0.3
+"""Nats per token of the teacher; it is above 1 for a phase that was never taught."""
 
 
 def test_both_models_together_stay_small() -> None:
@@ -34,12 +35,12 @@ async def test_both_models_write_code_that_runs_and_say_when_they_are_done() -> 
         assert found.done >= LEAST_DONE, (model.key, found)
 
 
-def test_the_larger_model_predicts_unseen_transcripts_better() -> None:
-    played = play({"comparison": 8, "1d": 2, "1c-modified": 2}, seed=777, n_checkpoints=6)
+@pytest.mark.parametrize("model", tiny_models(), ids=lambda model: model.key)
+def test_transcripts_that_were_never_seen_are_predicted(model: EmbeddedModel) -> None:
+    played = play({"comparison": 4, "1d": 1, "1c-modified": 1}, seed=777, n_checkpoints=4)
     each = chain.from_iterable(played.values())
     transcripts = [talk for one in each for talk in one.conversations]
-    small, large = (_surprise(model, transcripts) for model in tiny_models())
-    assert large < _LARGER_IS_BETTER_BY * small
+    assert _surprise(model, transcripts) < _MOST_SURPRISE
 
 
 def _surprise(model: EmbeddedModel, transcripts: Sequence[Sequence[Taught]]) -> float:
