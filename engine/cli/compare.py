@@ -1,6 +1,6 @@
 """`compare [PHASE ...] --models A,B`: phases with several models at once. The main job."""
 
-from engine.cli.conduct import carry_out
+from engine.cli.invocation import carry_out
 from engine.cli.options import Options
 from engine.cli.serving.choice import choose
 from engine.cli.serving.twins import split_twins, twinned

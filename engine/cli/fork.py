@@ -11,8 +11,8 @@ from cyclopts import Parameter
 
 from engine.branch import Place, Trunk, parse_place, trunks_at
 from engine.cli.changes import CONTROL, Change, changed, parse_change
-from engine.cli.conduct import carry_out
 from engine.cli.console import say
+from engine.cli.invocation import carry_out
 from engine.cli.options import Options, Repeatable
 from engine.cli.resume import endpoints_in, names_in, options_of, twins_of
 from engine.cli.serving.twins import chosen

@@ -21,6 +21,11 @@ class Recorded(NamedTuple):
     spent: Ledger = Ledger()
     """By all investigations together."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything is recorded."""
+        return bool(self.events or self.ended)
+
 
 def recorded_in(run_dir: Path, study: Study) -> Recorded:
     """Return what is recorded in `run_dir` of `study`; the journal must not be written meanwhile.

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from engine.cli.conduct import continue_study, see_through
+from engine.cli.conduct import continue_study
 from engine.cli.console import say
+from engine.cli.invocation import see_through
 from engine.cli.options import Deadline, Display, Options, Repeatable
 from engine.cli.planning import Alternate
 from engine.cli.serving.twins import chosen

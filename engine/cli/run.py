@@ -1,6 +1,6 @@
 """`run PHASE --model NAME`: phases with one model."""
 
-from engine.cli.conduct import carry_out
+from engine.cli.invocation import carry_out
 from engine.cli.options import Options
 from engine.cli.serving.choice import choose
 from engine.cli.serving.twins import twinned
