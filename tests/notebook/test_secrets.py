@@ -15,10 +15,17 @@ STUB = Path(__file__).parent / "stub"
 
 @pytest.fixture
 def colab(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in of_google():
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(str(STUB))
     yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "google"]:
+    for name in of_google():
         del sys.modules[name]
+
+
+def of_google() -> list[str]:
+    """Modules that are loaded of a package that others put theirs into as well."""
+    return [name for name in sys.modules if name.partition(".")[0] == "google"]
 
 
 @pytest.mark.usefixtures("colab")

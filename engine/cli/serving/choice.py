@@ -60,8 +60,19 @@ def _chosen(options: Options, wanted: Sequence[str], recorded: Iterable[Endpoint
     if not here:
         return given(endpoints, wanted)
     asked = [name for name in wanted if name not in here]
+    if not asked:
+        return _instead_of(endpoints, options, here)
     at_once = replace(options, alternate="never")  # an arm elsewhere has no turn to wait for
     return mixed(given(endpoints, asked), _here(at_once, here), wanted)
+
+
+def _instead_of(endpoints: Sequence[Endpoint], options: Options, here: Sequence[str]) -> Serving:
+    """Return how the models of this machine are served where no endpoint is asked for.
+
+    Raises:
+        UsageError: an endpoint is given by a flag: it is not there to be passed over.
+    """
+    return given(endpoints, here) if options.endpoint else _here(options, here, options.checkpoint)
 
 
 def _is_local(name: str) -> bool:
