@@ -164,7 +164,8 @@ def _shorter(band: Band, within_s: float, limits: Limits) -> str:
 
 def _band_text(band: Band) -> str:
     low, high = duration(band.low_s), duration(band.high_s)
-    return f"about {duration(band.likely_s)} ({low} to {high})"
+    likely = duration(band.likely_s)
+    return f"{likely if band.likely_s < 1 else f'about {likely}'} ({low} to {high})"
 
 
 def duration(seconds: float) -> str:
