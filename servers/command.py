@@ -20,9 +20,11 @@ FIRST_PORT = 8001
 
 _SHUTDOWN_S = 5
 """Time that requests in flight get to end after SIGTERM."""
-_NOT_INHERITED = ("VLLM_PORT", "VLLM_API_KEY")
-"""VLLM_PORT is vLLM's internal port and must not be set (serving-gpu.md section 4); a key is
-given, not found."""
+_NOT_INHERITED = ("VLLM_PORT",)
+"""vLLM's internal port, which must not be set (serving-gpu.md section 4)."""
+_SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+_FOR_THE_HUB = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""The secrets that a server is let have: gated weights are fetched with them."""
 
 
 def argv(
@@ -81,9 +83,14 @@ def variables(server: ServerPlan, *, api_key: str | None = None) -> dict[str, st
 def environment(
     server: ServerPlan, *, inherited: Mapping[str, str], api_key: str | None = None
 ) -> dict[str, str]:
-    """Complete environment of the server's process."""
-    kept = {name: value for name, value in inherited.items() if name not in _NOT_INHERITED}
+    """Complete environment of the server's process: no secrets but those that it needs."""
+    kept = {name: value for name, value in inherited.items() if _is_inherited(name)}
     return kept | variables(server, api_key=api_key)
+
+
+def _is_inherited(name: str) -> bool:
+    is_secret = name.upper().endswith(_SECRET_ENDINGS) and name not in _FOR_THE_HUB
+    return name not in _NOT_INHERITED and not is_secret
 
 
 def argv_of(plan: LaunchPlan, *, first_port: int = FIRST_PORT) -> tuple[tuple[str, ...], ...]:

@@ -63,6 +63,13 @@ def test_key_goes_by_the_environment_only() -> None:
     assert not any("sk-secret" in word or "api-key" in word for word in argv(server))
 
 
+def test_no_secret_is_inherited_but_what_opens_gated_weights() -> None:
+    inherited = {"OPENAI_API_KEY": "a", "LAB_KEY": "b", "GITHUB_TOKEN": "c", "HF_TOKEN": "d"}
+    given = environment(_server(), inherited=inherited, api_key="own")
+    assert {"a", "b", "c"}.isdisjoint(given.values())
+    assert (given["HF_TOKEN"], given["VLLM_API_KEY"]) == ("d", "own")
+
+
 def test_variables_that_would_mislead_vllm_are_not_inherited() -> None:
     inherited = {"PATH": "/bin", "VLLM_PORT": "1", "VLLM_API_KEY": "old", "VLLM_CACHE_ROOT": "/c"}
     given = environment(_server(), inherited=inherited)
