@@ -52,6 +52,7 @@ def hub(root: Path) -> Generator[Hub]:
         try:
             yield server
         finally:
+            server.stalls.clear()
             server.shutdown()
             thread.join()
 

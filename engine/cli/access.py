@@ -1,10 +1,12 @@
 """What endpoints are shown to be let in: the values of variables, read when they are needed."""
 
+from collections.abc import Iterable, Mapping
 from string import Template
 
 from engine.access import Access
 from engine.endpoint import DEFAULT_KEY_VARIABLE, Endpoint
 from engine.errors import NotReadyError, UsageError
+from engine.manifest import Arm
 from engine.settings import read_key
 
 
@@ -15,7 +17,7 @@ def access_of(endpoint: Endpoint) -> Access:
         NotReadyError: a variable that a header names is not set.
         UsageError: a header cannot be sent with what its variable holds.
     """
-    values = {name: _value(endpoint, name) for name in _variables(endpoint)}
+    values = {name: _value(endpoint, name) for name in _variables(endpoint.headers)}
     headers = {name: Template(text).substitute(values) for name, text in endpoint.headers.items()}
     for name, text in headers.items():
         if not (text.isascii() and text.isprintable()):
@@ -38,8 +40,14 @@ def check_key(endpoint: Endpoint) -> None:
         )
 
 
-def _variables(endpoint: Endpoint) -> list[str]:
-    return [name for text in endpoint.headers.values() for name in Template(text).get_identifiers()]
+def secrets_of(arms: Iterable[Arm]) -> tuple[str, ...]:
+    """Return what the variables that `arms` name hold here, for keys and in headers."""
+    named = {name for arm in arms for name in (arm.key_variable, *_variables(arm.headers))}
+    return tuple(value for value in map(read_key, sorted(named)) if value)
+
+
+def _variables(headers: Mapping[str, str]) -> list[str]:
+    return [name for text in headers.values() for name in Template(text).get_identifiers()]
 
 
 def _value(endpoint: Endpoint, variable: str) -> str:

@@ -29,12 +29,12 @@ from servers.install.builds import BUILDS
 _PROJECT = "phaselab"
 
 
-async def python() -> str:
+def python() -> str:
     """Return the versions that shape results."""
     return ", ".join(f"{name} {version}" for name, version in versions().items())
 
 
-async def packages() -> str:
+def packages() -> str:
     """Hold every package that is needed against what others demand of it.
 
     Raises:
@@ -47,7 +47,7 @@ async def packages() -> str:
     return f"{len(names)} packages go together"
 
 
-async def gpu(options: Options) -> str:
+def gpu(options: Options) -> str:
     """Return GPUs and driver, and which vLLM they run."""
     hardware = find_hardware(options.hardware)
     if not hardware.gpus:
@@ -62,7 +62,7 @@ async def gpu(options: Options) -> str:
     return f"{cards}, driver {hardware.driver_text}"
 
 
-async def vllm(options: Options) -> str:
+def vllm(options: Options) -> str:
     """Return which vLLM would be started.
 
     Raises:
@@ -88,7 +88,7 @@ def _program(hardware: HardwareProfile, options: Options) -> Path:
     )
 
 
-async def directory(options: Options) -> str:
+def directory(options: Options) -> str:
     """Return whether run directories can be made.
 
     Raises:

@@ -1,8 +1,6 @@
 """A study carried out in its directory: what it needs opened, stage by stage, results written."""
 
-from collections.abc import (
-    Generator,
-)
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path

@@ -13,7 +13,7 @@ from engine.cli.options import Options
 from engine.cli.serving.given import endpoints_of
 from engine.errors import EngineError
 
-Check = Callable[[], Awaitable[str]]
+Check = Callable[[], str | Awaitable[str]]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -83,7 +83,9 @@ def _asking(options: Options, model: str) -> Check:
 
 async def _finding(subject: str, check: Check, *, is_needed: bool = True) -> Finding:
     try:
-        return Finding(subject, is_ready=True, detail=await check(), is_needed=is_needed)
+        seen = check()
+        detail = seen if isinstance(seen, str) else await seen
+        return Finding(subject, is_ready=True, detail=detail, is_needed=is_needed)
     except EngineError as error:
         return Finding(subject, is_ready=False, detail=str(error), is_needed=is_needed)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 
+from engine.cli.access import secrets_of
 from engine.cli.console import emit_json, say
 from engine.cli.options import Repeatable
 from engine.errors import UsageError
@@ -16,7 +17,6 @@ from engine.report.exports.material import Material, material_of
 from engine.report.exports.otel import write_otel
 from engine.report.exports.parquet import write_parquet
 from engine.report.exports.sts import write_sts
-from engine.settings import read_key
 
 Format = Literal["inspect", "sts", "chat", "parquet", "otel"]
 
@@ -67,8 +67,7 @@ def export(
     kind = _KINDS[format]
     place = out or run / "exports" / kind.place
     _check(place, is_file="." in kind.place)
-    keys = {arm.key_variable for arm in read_manifest(run).arms}
-    secrets = [key for key in map(read_key, sorted(keys)) if key]
+    secrets = secrets_of(read_manifest(run).arms)
     written = kind.write(material_of(run, model, secrets), place)
     if not written:
         say("nothing was exported: this run has recorded no investigation yet.")

@@ -1,11 +1,9 @@
 """The figures of a run that is under way, in words: the same for every kind of display."""
 
+from engine.cli.duration import span
 from engine.cli.progress import Progress
 from engine.cli.tallies import Tally
 from engine.events import LoadSeen
-
-_MINUTE_S = 60
-_HOUR_S = 3600
 
 
 def ends(tally: Tally) -> str:
@@ -48,16 +46,6 @@ def left(progress: Progress, model: str, now: float) -> str:
     """Return about how long a model still needs."""
     seconds = progress.left_s(model, now)
     return "" if seconds is None else span(seconds)
-
-
-def span(seconds: float) -> str:
-    """Return a span of time as a person would say it: 42 s, 7 min, 3 h 05."""
-    if seconds < _MINUTE_S:
-        return f"{seconds:.0f} s"
-    if seconds < _HOUR_S:
-        return f"{seconds / _MINUTE_S:.0f} min"
-    hours, rest = divmod(round(seconds / _MINUTE_S), 60)
-    return f"{hours} h {rest:02}"
 
 
 def _running(load: LoadSeen) -> int:

@@ -43,7 +43,7 @@ async def hub() -> str:
     return f"answers; open to you: {', '.join(given)}{locked if refused else ''}"
 
 
-async def room(options: Options) -> str:
+def room(options: Options) -> str:
     """Return whether the weights of the main job have room on disk.
 
     Raises:

@@ -1,10 +1,7 @@
 """One invocation of a study: announced, seen through, shown, and its exit code."""
 
 import asyncio
-from collections.abc import (
-    Callable,
-    Coroutine,
-)
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from engine.cli.conduct import Outcome, conduct_study
@@ -14,10 +11,7 @@ from engine.cli.enlarging import advice
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
 from engine.cli.outlook import foretell
 from engine.cli.report import show
-from engine.cli.stopping import (
-    INTERRUPTED_BY_HAND,
-    obey_signals,
-)
+from engine.cli.stopping import INTERRUPTED_BY_HAND, obey_signals
 from engine.cli.study import Study
 from engine.compare.catalogue import named
 from engine.drain import Drain

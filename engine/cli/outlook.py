@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.cli.console import say
+from engine.cli.duration import span
 from engine.cli.paces import read_paces, works_of
 from engine.cli.progress import Progress
 from engine.cli.study import Study
@@ -114,7 +115,7 @@ def _tell_ahead(study: Study, progress: Progress, now: float) -> None:
         return
     gone_s = now - progress.started
     left = together(bands)
-    say(f"forecast after {duration(gone_s)}: {_band_text(left)} more at the pace until now.")
+    say(f"forecast after {span(gone_s)}: {_band_text(left)} more at the pace until now.")
     whole = left + Band(low_s=gone_s, likely_s=gone_s, high_s=gone_s)
     for line in advice(whole, _limits(study, progress.n_planned)):
         say(line)
@@ -143,12 +144,12 @@ def advice(band: Band | None, limits: Limits) -> tuple[str, ...]:
     if deadline_s is None:
         return (_shorter(band, _LONG_S, limits),) if band.high_s > _LONG_S else ()
     if band.high_s <= deadline_s:
-        return (f"The deadline of {duration(deadline_s)} will be met.",)
+        return (f"The deadline of {span(deadline_s)} will be met.",)
     share = min(1.0, deadline_s / band.likely_s)
     if band.low_s <= deadline_s:
-        head = f"The deadline of {duration(deadline_s)} may come first."
+        head = f"The deadline of {span(deadline_s)} may come first."
     else:
-        head = f"The deadline of {duration(deadline_s)} will come first."
+        head = f"The deadline of {span(deadline_s)} will come first."
     until = f" By then about {int(share * limits.n)} of {limits.n} investigations are done."
     return (head + until, _shorter(band, deadline_s, limits))
 
@@ -157,26 +158,14 @@ def _shorter(band: Band, within_s: float, limits: Limits) -> str:
     fitting = int(limits.replicates * within_s / band.high_s)
     fewer = f"--replicates {fitting} (of {limits.replicates}), " if fitting else ""
     return (
-        f"To be done in {duration(within_s)}: {fewer}fewer phases or a smaller model; or stop when "
+        f"To be done in {span(within_s)}: {fewer}fewer phases or a smaller model; or stop when "
         "you like and go on later with `resume`: no turn is lost."
     )
 
 
 def _band_text(band: Band) -> str:
-    low, high = duration(band.low_s), duration(band.high_s)
-    likely = duration(band.likely_s)
-    return f"{likely if band.likely_s < 1 else f'about {likely}'} ({low} to {high})"
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it."""
-    if seconds < 1:
-        return "under 1 s"
-    if seconds < 90:  # noqa: PLR2004 - s
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    low, high = span(band.low_s), span(band.high_s)
+    return f"about {span(band.likely_s)} ({low} to {high})"
 
 
 def _tokens(work: Work, pace: Pace) -> Usage:

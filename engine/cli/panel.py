@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli import figures
+from engine.cli.duration import span
 from engine.cli.progress import Progress
 from engine.cli.tallies import Course
 from engine.cli.ticking import every
@@ -101,5 +102,5 @@ def _cells(progress: Progress, course: Course, now: float) -> tuple[str, ...]:
         f"{course.blocks:,}",
         f"{course.errors:,}",
         f"{course.tokens:,}",
-        f"{course.doing}, {figures.span(max(0.0, now - course.since))}",
+        f"{course.doing}, {span(now - course.since)}",
     )

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from engine.cli.access import secrets_of
 from engine.cli.console import emit, emit_json, emit_table, say
 from engine.errors import RunError
 from engine.report.costs import costs
@@ -18,7 +19,6 @@ from engine.report.page.page import write_page
 from engine.report.redaction import redaction_of
 from engine.report.run import Run, read_run
 from engine.report.table import Table, markdown, sentences_of, tables_of
-from engine.settings import read_key
 
 
 def report(
@@ -60,9 +60,8 @@ def write_out(found: Run) -> None:
         RunError: a file cannot be written.
     """
     write_files(found)
-    variables = {arm.key_variable for arm in found.manifest.arms}
-    keys = [key for key in map(read_key, variables) if key]
-    write_page(found, redaction_of(found.manifest, found.directory, keys))
+    secrets = secrets_of(found.manifest.arms)
+    write_page(found, redaction_of(found.manifest, found.directory, secrets))
 
 
 def show(found: Run, *, as_json: bool) -> None:

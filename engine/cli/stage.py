@@ -1,10 +1,7 @@
 """One stage of a study: its investigations carried out, recorded and shown."""
 
 import time
-from collections.abc import (
-    AsyncGenerator,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, Sequence
 
 from engine.budget import RunBudget
 from engine.cli.console import say
@@ -15,10 +12,7 @@ from engine.cli.progress import Progress
 from engine.cli.ready import Ready
 from engine.cli.recorded import Recorded
 from engine.cli.serving.turns import rounds
-from engine.cli.stopping import (
-    Spending,
-    until_deadline,
-)
+from engine.cli.stopping import Spending, until_deadline
 from engine.cli.study import Study
 from engine.drain import Drain
 from engine.events import AnyEvent, RunEnded, RunStarted

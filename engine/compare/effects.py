@@ -11,14 +11,7 @@ from msgspec.structs import replace
 from engine.compare.cases import Groups, Question, Sides, sums, units_of
 from engine.compare.catalogue import MEASURES, Measure
 from engine.compare.definitions import DEFINITIONS
-from engine.compare.estimate import (
-    Estimate,
-    Units,
-    effect_of,
-    estimate,
-    holm,
-    interval_of,
-)
+from engine.compare.estimate import Estimate, Units, effect_of, estimate, holm, interval_of
 from engine.compare.judgement import judge, margin_of
 from engine.compare.result import ArmValue, Effect, NoiseFloor, Result, Unit
 from engine.compare.words import sentence

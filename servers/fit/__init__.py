@@ -2,16 +2,7 @@
 
 from servers.fit.in_turn import InTurn
 from servers.fit.solve import fit, fit_in_turn
-from servers.fit.values import (
-    LaunchPlan,
-    Measured,
-    Offer,
-    Refusal,
-    Request,
-    ServerPlan,
-    Step,
-    Sum,
-)
+from servers.fit.values import LaunchPlan, Measured, Offer, Refusal, Request, ServerPlan, Step, Sum
 
 __all__ = [
     "InTurn",

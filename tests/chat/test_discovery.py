@@ -1,9 +1,7 @@
 """What an endpoint serves, and every way in which asking it can fail."""
 
 import ssl
-import subprocess
 from asyncio import StreamReader, StreamWriter
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -14,6 +12,7 @@ from engine.endpoint import Endpoint
 from engine.errors import NotReadyError, UsageError
 from tests.chat.answering import answering, listening
 from tests.chat.asking import KEY, make_endpoint
+from tests.faults.authority import make_authority
 from tests.faults.server import FaultyServer, serving
 
 LLAMA_CPP = {"data": [{"id": "/m/a.gguf", "aliases": ["served-model"], "meta": {"n_ctx": 512}}]}
@@ -32,22 +31,8 @@ async def _greeting(_reader: StreamReader, writer: StreamWriter) -> None:
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """A server context with a certificate that nobody signed."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    _make_certificate(certificate, key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
-def _make_certificate(certificate: Path, key: Path) -> None:
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    argv = [*command.split(), "-keyout", str(key), "-out", str(certificate)]
-    try:
-        subprocess.run(argv, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("needs the openssl program")
+    """A server context with a certificate of an authority that nobody knows."""
+    return make_authority(tmp_path_factory.mktemp("tls")).server
 
 
 async def test_the_window_of_vllm_is_taken_over() -> None:

@@ -6,14 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.events import CompletionReceived, InvestigationStarted
-from tests.cli.program import (
-    endpoint,
-    events_of,
-    program,
-    run,
-    two_arms,
-    until_recorded,
-)
+from tests.cli.program import endpoint, events_of, program, run, two_arms, until_recorded
 from tests.faults.asks import Ask
 from tests.faults.faults import Fault
 from tests.faults.server import FaultyServer

@@ -23,11 +23,6 @@ from tests.servers.launch.starts import alive_in
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def serving_dir(folder: Path) -> Path:
     return folder / "cache" / "phaselab" / "serving"
 
@@ -72,13 +67,15 @@ async def test_servers_outlive_the_session_of_the_shell_and_are_stopped(tmp_path
         *("sh", "-c", script), stdout=asyncio.subprocess.PIPE, cwd=tmp_path, start_new_session=True
     )
     assert shell.stdout is not None
-    async with asyncio.timeout(WITHIN_S):
-        while await shell.stdout.readline() != b"ready\n":
-            pass
-    for number in (signal.SIGHUP, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(shell.pid, number)
-    await shell.wait()
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            while await shell.stdout.readline() != b"ready\n":
+                pass
+    finally:
+        for number in (signal.SIGHUP, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, number)
+        await shell.wait()
     (kept,) = read_kept(serving_dir(tmp_path))
     assert os.getsid(kept.pid) == kept.pid
     assert answers(kept)

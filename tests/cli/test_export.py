@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.access import secrets_of
+from engine.manifest import read_manifest, write_manifest
 from tests.report.making import Said, make_run
 
 
@@ -43,6 +45,22 @@ def test_a_missing_library_is_one_error_that_names_the_extra(run: Path, tmp_path
     assert done.returncode == 3
     assert "scripts/install export" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "GATEWAY"])
+def test_what_an_endpoint_was_shown_to_be_let_in_is_in_no_export_and_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    secret = "plain words that are nobodys"
+    run = make_run(tmp_path / "run", lambda _: [Said(output=f"{secret}\n")], replicates=1)
+    manifest = read_manifest(run)
+    headers = {"X-Gateway-Key": "Token ${GATEWAY}"}
+    arms = tuple(arm.model_copy(update={"headers": headers}) for arm in manifest.arms)
+    write_manifest(run, manifest.model_copy(update={"arms": arms}))
+    monkeypatch.setenv(variable, secret)
+    assert export(run, "--format", "chat").returncode == 0
+    assert secret not in (run / "exports" / "chat.jsonl").read_text(encoding="utf-8")
+    assert set(secrets_of(read_manifest(run).arms)) == {secret}
 
 
 @pytest.mark.parametrize(

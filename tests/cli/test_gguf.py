@@ -23,7 +23,6 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Hub]:
             add(server, repo, model)
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         yield server
 
 
@@ -69,10 +68,7 @@ async def test_without_a_network_it_is_one_paragraph_and_exit_3(
     assert not (tmp_path / "out").exists()
 
 
-async def test_a_file_on_disk_is_served_by_its_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+async def test_a_file_on_disk_is_served_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "mine.gguf").write_bytes(tiny_models()[0].gguf.read_bytes())
     done = await run("serve", "--detach", "--models", "mine.gguf", "--json", cwd=tmp_path)
     stopped = await run("serve", "--stop", cwd=tmp_path)

@@ -23,10 +23,7 @@ def vllm(tmp_path: Path) -> Path:
     return path
 
 
-async def test_the_pair_is_planned_started_compared_and_ended(
-    vllm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+async def test_the_pair_is_planned_started_compared_and_ended(vllm: Path, tmp_path: Path) -> None:
     flags = ("--hardware", "colab_free_t4", "--vllm", vllm, "--out", "out")
     done = await run(*flags, cwd=tmp_path)
     assert done.code == 0, done.err

@@ -54,7 +54,7 @@ def test_plan_says_how_long_runs_on_such_servers_took(
     plan(wanted=_T4_PAIR, amount=Amount(replicates=80, concurrency=8, deadline=3600.0))
     shown = capsys.readouterr().out
     assert "going by 40 investigations remembered" in shown
-    assert "The deadline of 60 min will come first. By then about" in shown
+    assert "The deadline of 1 h 00 will come first. By then about" in shown
     assert "At once, at half a window each: " in shown
 
 

@@ -44,10 +44,7 @@ def manifest(run_dir: Path) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="our Python has torch")
-async def test_without_a_python_that_has_torch_no_arm_has_probes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+async def test_without_a_python_that_has_torch_no_arm_has_probes(tmp_path: Path) -> None:
     async with endpoint() as server:
         arms = (*two_arms(server), *checkpoints("a=tiny-s", "b=tiny-m"))
         done = await run("compare", "1a", *arms, "--out", "out", cwd=tmp_path)

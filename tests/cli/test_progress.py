@@ -3,6 +3,7 @@
 import pytest
 
 from engine.cli import figures
+from engine.cli.duration import span
 from engine.cli.progress import Progress
 from engine.events import (
     CompletionReceived,
@@ -152,7 +153,8 @@ def test_requests_that_are_sent_again_are_counted_with_the_last_reason() -> None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(42, "42 s"), (59.9, "60 s"), (420, "7 min"), (11_100, "3 h 05")]
+    ("seconds", "words"),
+    [(0.2, "1 s"), (42, "42 s"), (59.9, "60 s"), (420, "7 min"), (11_100, "3 h 05")],
 )
 def test_spans_of_time_are_said_as_a_person_would(seconds: float, words: str) -> None:
-    assert figures.span(seconds) == words
+    assert span(seconds) == words

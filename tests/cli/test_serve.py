@@ -17,11 +17,6 @@ N_PROCESSES = 9
 """The program itself, and two servers: each a keeper, an API process, an engine and a worker."""
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 async def serve_until_idle(folder: Path, *flags: str) -> Outcome:
     """Serve both tiny models; interrupt once the first look at them is shown."""
     arguments = ("serve", "--models", models(), "--hardware", "cpu", *flags)

@@ -28,11 +28,6 @@ from tests.servers.launch.starts import PATIENCE, Told, alive_in, make_start
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 @given(
     n_replicates=st.integers(0, 7), n_models=st.integers(1, 4), n_each=st.none() | st.integers(1, 5)
 )

@@ -10,14 +10,15 @@ from textwrap import dedent
 import pytest
 
 from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.functions import SOURCES
 from engine.introspection.stubs import functions_of
 from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
 from engine.sandbox import Workspace
 from tests.introspection.drawn import DrawnProbe
-from tests.introspection.functions import CLASSES, METHODS, signature
+from tests.introspection.functions import METHODS, signature
 
-IMPORTS = f"from introspection import {', '.join(CLASSES)}\n"
+IMPORTS = f"from introspection import {', '.join(SOURCES)}\n"
 NAME = "model.layers.0.mlp.down_proj.weight"
 ACCEPTED: dict[str, list[object]] = {
     "layer_name": ["model.layers.0", ["model.layers.0", "model.norm"]],
@@ -71,7 +72,7 @@ def subject(probed: Subject | None, checkpoint_dir: Path) -> Subject:
 
 
 def documentation(module: str, name: str) -> str:
-    return inspect.getdoc(getattr(CLASSES[module], name)) or ""
+    return inspect.getdoc(getattr(SOURCES[module], name)) or ""
 
 
 def section(doc: str, title: str) -> str:
@@ -169,7 +170,7 @@ async def test_signatures_in_the_sandbox_are_those_of_the_host(
     assert table.lines
     for module, name in METHODS:
         shown = await run(workspace, f"import inspect\nprint(inspect.signature({module}.{name}))")
-        host = inspect.signature(getattr(CLASSES[module], name))
+        host = inspect.signature(getattr(SOURCES[module], name))
         bare = host.replace(parameters=list(host.parameters.values())[1:])
         assert shown.strip() == str(bare)
 
@@ -182,7 +183,7 @@ async def test_help_shows_the_docstring(workspace: Workspace) -> None:
 
 
 async def test_help_of_a_module_names_its_functions_at_the_beginning(workspace: Workspace) -> None:
-    for module in CLASSES:
+    for module in SOURCES:
         shown = (await run(workspace, f"help({module})"))[:1000]
         assert {name for of, name in METHODS if of == module} <= set(re.findall(r"\w+", shown))
 
@@ -191,7 +192,7 @@ async def test_dir_shows_the_functions_and_nothing_else(
     workspace: Workspace, subject: Subject
 ) -> None:
     assert subject.sources
-    for module, kind in CLASSES.items():
+    for module, kind in SOURCES.items():
         shown = await run(workspace, f"print(*dir({module}))")
         assert shown.split() == sorted(name for of, name in METHODS if of == module)
         assert kind.__doc__ is not None

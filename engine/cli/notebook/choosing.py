@@ -83,7 +83,7 @@ def choose(  # noqa: PLR0913 - one argument for each field of the form
         quantization=_precision(quantization),
         replicates=replicates,
         seed=seed,
-        deadline_s=read_duration(deadline) if deadline else None,
+        deadline_s=_seconds(deadline),
         work_dir=work_dir or Path.cwd(),
         drive_dir=mounted(drive_folder),
     )
@@ -103,6 +103,13 @@ def _precision(text: str) -> Precision | None:
     if text in PRECISIONS or text == "auto":
         return None if text == "auto" else text
     raise UsageError(f"QUANTIZATION is {text!r}; it may be auto, {', '.join(PRECISIONS)}.")
+
+
+def _seconds(deadline: str) -> float | None:
+    try:
+        return read_duration(deadline) if deadline else None
+    except ValueError as error:
+        raise UsageError(f"DEADLINE: {error}; empty is none.") from error
 
 
 def _models(name: str, phase: str) -> tuple[str, ...]:

@@ -9,13 +9,7 @@ import msgspec
 
 from engine.compare.claims.lexicon import Mention, mentions, quantity_of_key
 from engine.compare.claims.numerals import Numeral, digits
-from engine.compare.claims.subjects import (
-    Subject,
-    layers_in,
-    names_in,
-    parts_in,
-    subject_of_name,
-)
+from engine.compare.claims.subjects import Subject, layers_in, names_in, parts_in, subject_of_name
 from engine.compare.claims.values import Source
 from engine.transcript import Call, Execution
 

@@ -74,7 +74,7 @@ async def test_an_interrupted_download_ends_at_once_and_is_taken_up_by_the_next(
     served.stalls.set()
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         first = group.create_task(fetch(REPO, PATTERN))
-        await asyncio.to_thread(served.has_stalled.wait)
+        assert await asyncio.to_thread(served.has_stalled.wait, 15)
         while not (kept := list(served.root.parent.glob("store/*/*.part"))):
             await asyncio.sleep(0.02)
         while kept[0].stat().st_size < 10 << 20:
