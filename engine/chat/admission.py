@@ -11,8 +11,7 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from engine.chat.load import Load
 from engine.chat.patience import Sleep
@@ -61,17 +60,23 @@ class Gate:
         """Requests that are held back."""
         return sum(not turn.done() for *_, turn in self._waiting)
 
-    @asynccontextmanager
-    async def slot(self, rank: int) -> AsyncGenerator[None]:
-        """Wait for the right to have one request in flight; the lowest rank is served first."""
+    def slot(self, rank: int) -> "_Slot":
+        """Return the right to have one request in flight while it is entered.
+
+        Entering waits for it; the lowest rank is served first.
+        """
+        return _Slot(self, rank)
+
+    async def enter(self, rank: int) -> None:
+        """Wait until one request more may be in flight."""
         if (shut_s := self._opens_at - self._clock()) > 0:
             await self._sleep(shut_s)
         await self._take(rank)
-        try:
-            yield
-        finally:
-            self.n_in_flight -= 1
-            self._admit()
+
+    def leave(self) -> None:
+        """Note that a request is over, whatever came of it."""
+        self.n_in_flight -= 1
+        self._admit()
 
     def answered(self) -> None:
         """Note an answer: one request more may be in flight from now on.
@@ -127,6 +132,20 @@ class Gate:
             if not turn.done():
                 self.n_in_flight += 1
                 turn.set_result(None)
+
+
+class _Slot:
+    """The same by `contextlib` would cost each request three times as much."""
+
+    def __init__(self, gate: Gate, rank: int) -> None:
+        self._gate = gate
+        self._rank = rank
+
+    async def __aenter__(self) -> None:
+        await self._gate.enter(self._rank)
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._gate.leave()
 
 
 def limit_for(load: Load, before: Load | None, *, n_in_flight: int, limit: float) -> float:

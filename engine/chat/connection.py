@@ -5,9 +5,10 @@ validated or encoded again, no reply is built into models. It does not retry and
 redirects (a key must not travel to another host). Importing this module imports `openai` (0.4 s).
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from time import time
 from typing import NamedTuple
 
@@ -47,9 +48,12 @@ class Answer(NamedTuple):
 class Connection:
     """An open client of one endpoint. Safe to use from many tasks at once."""
 
-    def __init__(self, client: openai.AsyncOpenAI, endpoint: Endpoint, access: Access) -> None:
-        """Ask `endpoint` through `client`."""
+    def __init__(
+        self, client: openai.AsyncOpenAI, carrier: Carrier, endpoint: Endpoint, access: Access
+    ) -> None:
+        """Ask `endpoint` through `client`, whose requests `carrier` carries."""
         self._client = client
+        self._carrier = carrier
         self._endpoint = endpoint
         self._access = access
         omitted = _SILENT_PER_REQUEST if access.key else (*_SILENT_PER_REQUEST, "Authorization")
@@ -59,21 +63,29 @@ class Connection:
     async def post(self, url: str, body: bytes) -> Answer:
         """Send a JSON body to an absolute URL; any status is an answer.
 
+        The client states the first request to an address. Nothing but the body differs in those
+        that follow, so that they are carried as it stated that one: 0.2 ms in place of 0.6.
+
         Raises:
             ChatError: transient; no answer came.
         """
+        headers = self._carrier.stated.get(url)
+        if headers is None:
+            return await self._stated(url, body)
         try:
-            response = await self._client.post(
-                url,
-                cast_to=httpx2.Response,
-                content=body,
-                options={"headers": self._headers},
-            )
-        except openai.APIStatusError as error:
-            return _answer(error.response)
-        except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
+            arrived = await self._carrier.carry("POST", url, headers, body)
+        except (aiohttp.ClientError, OSError) as error:
             raise self._lost(error) from error
-        return _answer(response)
+        if arrived.status == HTTPStatus.OK:
+            return Answer(arrived.status, arrived.body, None)
+        retry_after_s = _retry_after_s(httpx2.Headers(arrived.headers))
+        return Answer(arrived.status, arrived.body, retry_after_s)
+
+    async def _stated(self, url: str, body: bytes) -> Answer:
+        asking = self._client.post(
+            url, cast_to=httpx2.Response, content=body, options={"headers": self._headers}
+        )
+        return _answer(await self._answered(asking))
 
     async def get(self, url: str) -> Answer:
         """Fetch an absolute URL; any status is an answer.
@@ -81,15 +93,16 @@ class Connection:
         Raises:
             ChatError: transient; no answer came.
         """
+        asking = self._client.get(url, cast_to=httpx2.Response, options={"headers": self._headers})
+        return _answer(await self._answered(asking))
+
+    async def _answered(self, asking: Awaitable[httpx2.Response]) -> httpx2.Response:
         try:
-            response = await self._client.get(
-                url, cast_to=httpx2.Response, options={"headers": self._headers}
-            )
+            return await asking
         except openai.APIStatusError as error:
-            return _answer(error.response)
+            return error.response
         except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
             raise self._lost(error) from error
-        return _answer(response)
 
     def _lost(self, error: Exception) -> ChatError:
         cause = _root(error)
@@ -107,6 +120,7 @@ async def connect(
         UsageError: the key cannot be sent in a header, or the CA file cannot be read.
     """
     _check_key(endpoint, access.key)
+    carrier = Carrier(endpoint, connect_s=connect_s)
     async with openai.AsyncOpenAI(
         api_key=access.key or "none",
         admin_api_key="",
@@ -114,9 +128,9 @@ async def connect(
         max_retries=0,
         # The client documents Omit as a header value; its signature does not have it.
         default_headers=dict.fromkeys(_SILENT, openai.Omit()),  # pyright: ignore[reportArgumentType]
-        http_client=Carrier(endpoint, connect_s=connect_s),
+        http_client=carrier,
     ) as client:
-        yield Connection(client, endpoint, access)
+        yield Connection(client, carrier, endpoint, access)
 
 
 def _check_key(endpoint: Endpoint, key: str | None) -> None:
@@ -129,8 +143,7 @@ def _check_key(endpoint: Endpoint, key: str | None) -> None:
 
 
 def _answer(response: httpx2.Response) -> Answer:
-    retry_after_s = None if response.is_success else _retry_after_s(response.headers)
-    return Answer(response.status_code, response.content, retry_after_s)
+    return Answer(response.status_code, response.content, _retry_after_s(response.headers))
 
 
 def _retry_after_s(headers: httpx2.Headers) -> float | None:

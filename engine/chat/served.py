@@ -91,13 +91,11 @@ class Served:
         when a request is about to be sent, and may raise to keep it from being sent; `notice` is
         told of the failed attempts of this investigation in place of the backend's own.
         """
-        retrying = self._retrying(notice) if notice else self._retrying()
-        return _Seat(self, next(self._ranks), check, retrying)
+        return _Seat(self, next(self._ranks), check, notice)
 
     async def complete(self, request: ChatRequest) -> Completion:
         """Return the model's reply, as a seat that is older than all."""
-        seat = _Seat(self, _FIRST_RANK, _unchecked, self._retrying())
-        return await seat.complete(request)
+        return await _Seat(self, _FIRST_RANK, _unchecked, None).complete(request)
 
     async def count(self, conversation: Conversation) -> int | None:
         """Return how many tokens the conversation is as a prompt; None where no server tells."""
@@ -108,6 +106,10 @@ class Served:
         """Return what is sent for `request`."""
         return encode(request, served_model=self._served_model)
 
+    def retrying(self, notice: Notice | None) -> tenacity.AsyncRetrying:
+        """Return the retry policy; it tells `notice`, or who was named when this was opened."""
+        return self._retrying(notice) if notice else self._retrying()
+
     def choose(self, current: Replica | None) -> Replica:
         """Return `current` while it answers, else the healthy one with the least to do."""
         if current and (current.is_healthy or len(self.replicas) == 1):
@@ -117,19 +119,33 @@ class Served:
 
 
 class _Seat:
-    def __init__(
-        self, served: Served, rank: int, check: Check, retrying: tenacity.AsyncRetrying
-    ) -> None:
+    def __init__(self, served: Served, rank: int, check: Check, notice: Notice | None) -> None:
         self._served = served
-        self._retrying = retrying
         self._rank = rank
         self._check = check
+        self._notice = notice
         self._replica: Replica | None = None
 
     async def complete(self, request: ChatRequest) -> Completion:
-        # A policy counts the attempts of one request: a seat has one request at a time.
-        return await self._retrying(self._attempt, self._served.body(request))
+        body = self._served.body(request)
+        try:
+            return await self._attempt(body)
+        except ChatError as error:
+            if not error.is_transient:
+                raise
+            return await self._attempt_again(body, error)
 
     async def _attempt(self, body: bytes) -> Completion:
         self._replica = self._served.choose(self._replica)
         return await self._replica.ask(body, rank=self._rank, check=self._check)
+
+    async def _attempt_again(self, body: bytes, error: ChatError) -> Completion:
+        """Leave it to the policy, whose first attempt is the one that failed with `error`."""
+        failed = [error]
+
+        async def attempt() -> Completion:
+            if failed:
+                raise failed.pop()
+            return await self._attempt(body)
+
+        return await self._served.retrying(self._notice)(attempt)

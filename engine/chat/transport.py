@@ -6,8 +6,7 @@ redirects, cookies, hooks) would cost 0.15 ms of each request and have nothing l
 """
 
 import ssl
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +25,17 @@ _NO_LIMIT = 0
 _TOO_LARGE = f"the answer is larger than {_MOST_ANSWER_BYTES >> 20} MiB; stopped there"
 
 
+Headers = list[tuple[str, str]]
+
+
+class Arrived(NamedTuple):
+    """An answer, as it arrived."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
 class Carrier(httpx2.AsyncClient):
     """Sends requests as the client above states them. Belongs to the event loop that runs."""
 
@@ -35,9 +45,11 @@ class Carrier(httpx2.AsyncClient):
         Raises:
             UsageError: the CA file cannot be read.
         """
-        self._pool = _Pool(endpoint, connect_s)
+        self._session = _session(endpoint, connect_s)
+        self.stated: dict[str, Headers] = {}
+        """URL -> what the client states in the head of every POST to it."""
         super().__init__(
-            transport=self._pool,
+            transport=httpx2.AsyncBaseTransport(),
             timeout=httpx2.Timeout(None, connect=connect_s),
             follow_redirects=False,
             trust_env=False,
@@ -53,51 +65,54 @@ class Carrier(httpx2.AsyncClient):
         **_unused: object,
     ) -> httpx2.Request:
         """Return the request as it was stated."""
-        return httpx2.Request(method, _parsed(str(url)), content=content, headers=headers)
+        return httpx2.Request(method, url, content=content, headers=headers)
 
     async def send(self, request: httpx2.Request, **_unused: object) -> httpx2.Response:
         """Send it, and read the answer to its end."""
-        return await self._pool.handle_async_request(request)
-
-
-class _Pool(httpx2.AsyncBaseTransport):
-    """The connections to one server."""
-
-    def __init__(self, endpoint: Endpoint, connect_s: float) -> None:
-        parts = urlsplit(endpoint.url)
-        is_tls = parts.scheme == "https"
-        # A proxy of the environment is not for this machine; one that the endpoint names is.
-        has_proxies = endpoint.proxy is None and not is_loopback(parts.hostname or "")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=_NO_LIMIT,
-                keepalive_timeout=_KEEPALIVE_S,
-                ssl=trusting(endpoint) if is_tls else True,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
-            proxy=endpoint.proxy or None,
-            trust_env=has_proxies,
-            auto_decompress=False,
+        url, headers = str(request.url), request.headers.multi_items()
+        if request.method == "POST":
+            self.stated[url] = [each for each in headers if each[0].lower() != "content-length"]
+        arrived = await self.carry(request.method, url, headers, request.content)
+        return httpx2.Response(
+            arrived.status, headers=arrived.headers, content=arrived.body, request=request
         )
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def carry(self, method: str, url: str, headers: Headers, body: bytes) -> Arrived:
+        """Send bytes, and read the answer to its end.
+
+        Raises:
+            aiohttp.ClientError, OSError: no answer came.
+            ChatError: the answer is larger than any completion.
+        """
         async with self._session.request(
-            request.method,
-            str(request.url),
-            headers=request.headers.multi_items(),
-            data=request.content or None,
-            allow_redirects=False,
+            method, url, headers=headers, data=body or None, allow_redirects=False
         ) as response:
-            return httpx2.Response(
-                response.status,
-                headers=response.raw_headers,
-                content=await _body(response),
-                request=request,
-            )
+            return Arrived(response.status, response.raw_headers, await _body(response))
 
     async def aclose(self) -> None:
+        """Close the connections."""
         await self._session.close()
+        await super().aclose()
+
+
+def _session(endpoint: Endpoint, connect_s: float) -> aiohttp.ClientSession:
+    """Return the connections to one server."""
+    parts = urlsplit(endpoint.url)
+    is_tls = parts.scheme == "https"
+    # A proxy of the environment is not for this machine; one that the endpoint names is.
+    has_proxies = endpoint.proxy is None and not is_loopback(parts.hostname or "")
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=_NO_LIMIT,
+            keepalive_timeout=_KEEPALIVE_S,
+            ssl=trusting(endpoint) if is_tls else True,
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
+        proxy=endpoint.proxy or None,
+        trust_env=has_proxies,
+        auto_decompress=False,
+    )
 
 
 def trusting(endpoint: Endpoint) -> ssl.SSLContext:
@@ -132,8 +147,3 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > _MOST_ANSWER_BYTES:
             raise ChatError(_TOO_LARGE)
     return bytes(body)
-
-
-@lru_cache(maxsize=64)
-def _parsed(url: str) -> httpx2.URL:
-    return httpx2.URL(url)

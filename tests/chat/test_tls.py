@@ -80,10 +80,26 @@ async def test_custom_headers_are_sent_with_every_request(authority: Authority) 
     async with serving(tls=authority.server) as server:
         endpoint = trusting(server.url, authority)
         async with open_backend(endpoint, access=ACCESS) as backend:
-            await backend.complete(make_request())
-        (ask,) = server.asks
-    assert ask.headers["x-gateway-key"] == SECRET
-    assert ask.headers["authorization"] == f"Bearer {KEY}"
+            for text in ("short", "longer"):
+                await backend.complete(make_request(text))
+    heads = [ask.headers for ask in server.asks]
+    assert len(heads) == 2
+    for head in heads:
+        assert head["x-gateway-key"] == SECRET
+        assert head["authorization"] == f"Bearer {KEY}"
+
+
+async def test_all_requests_have_the_head_that_the_client_stated_first() -> None:
+    async with (
+        serving() as server,
+        open_backend(make_endpoint(server.url), access=ACCESS) as backend,
+    ):
+        for text in ("short", "longer", "short"):
+            await backend.complete(make_request(text))
+    first, *later = [dict(ask.headers) for ask in server.asks]
+    sizes = [int(head.pop("content-length")) for head in (first, *later)]
+    assert later == [first, first]
+    assert sizes == [sizes[0], sizes[0] + 1, sizes[0]]
 
 
 async def test_a_header_can_take_the_place_of_the_key() -> None:
