@@ -18,10 +18,12 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from engine.errors import JournalError, UsageError
-from engine.events import AnyEvent, Event
+from engine.events import AnyEvent, Compacted, CompletionReceived, Event
 
 _GATHER_S = 0.05
 """Longest time that an event waits for others before it is written."""
+_sync = getattr(os, "fdatasync", os.fsync)
+"""macOS has no fdatasync."""
 _DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
@@ -36,8 +38,9 @@ class Journal:
         self._queue: SimpleQueue[list[bytes] | None] = SimpleQueue()
         self._gathered: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._n_appended = 0
+        self._n_appended = self._n_until_completion = 0
         self._n_durable = 0
+        """Set by the thread."""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._error: JournalError | None = None
         self._unwritten = b""
@@ -46,7 +49,7 @@ class Journal:
         self._thread.start()
 
     def append(self, event: Event) -> None:
-        """Take `event` into the next group.
+        """Take `event` into the next group; a completion sends it off.
 
         Raises:
             JournalError: an earlier group could not be written.
@@ -55,8 +58,19 @@ class Journal:
             raise self._error
         self._n_appended += 1
         self._gathered.append(self._encoder.encode(event) + b"\n")
-        if self._timer is None:
-            self._timer = self._loop.call_later(_GATHER_S, self._hand_over)
+        if isinstance(event, CompletionReceived | Compacted):
+            self._n_until_completion = self._n_appended
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_GATHER_S, self._on_gathered)
+
+    async def secure(self) -> None:
+        """Return once every completion appended so far is on the disk.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        await self._durable(self._n_until_completion)
 
     async def commit(self) -> None:
         """Return once every event appended so far is on the disk.
@@ -64,13 +78,8 @@ class Journal:
         Raises:
             JournalError: it could not be written.
         """
-        if self._error:
-            raise self._error
-        if self._n_durable < self._n_appended:
-            self._hand_over()
-            durable: asyncio.Future[None] = self._loop.create_future()
-            self._waiting.append((self._n_appended, durable))
-            await durable
+        self._hand_over()
+        await self._durable(self._n_appended)
 
     def close(self) -> None:
         """Write what is pending and end the thread; takes as long as one write to the disk.
@@ -78,20 +87,34 @@ class Journal:
         Raises:
             JournalError: something could not be written, or only now.
         """
+        if self._timer:
+            self._timer.cancel()
         self._hand_over()
         self._queue.put(None)
         self._thread.join()
         if self._error:
             raise self._error
 
+    def _on_gathered(self) -> None:
+        self._timer = None
+        self._hand_over()
+
     def _hand_over(self) -> None:
         """Give what was gathered to the thread."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
         if self._gathered:
             self._queue.put(self._gathered)
             self._gathered = []
+
+    async def _durable(self, n: int) -> None:
+        """Return once the first `n` events are on the disk."""
+        if self._error:
+            raise self._error
+        if self._n_durable < n:
+            durable: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append((n, durable))
+            if self._error or self._n_durable >= n:
+                self._wake()  # the thread was done before it could see who waits
+            await durable
 
     def _write_groups(self) -> None:
         n_written, is_open = 0, True
@@ -106,24 +129,24 @@ class Journal:
         try:
             while self._unwritten:
                 self._unwritten = self._unwritten[os.write(self._fd, self._unwritten) :]
-            os.fsync(self._fd)
+            _sync(self._fd)
+            self._n_durable = n_written
         except OSError as error:
             self._error = JournalError(
                 f"events.jsonl cannot be written ({error.strerror}). What was recorded before is "
                 "intact: make room or make it writable, then resume the run."
             )
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake, n_written)
+        if self._waiting and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
 
-    def _wake(self, n_written: int) -> None:
-        self._n_durable = n_written
+    def _wake(self) -> None:
         still_waiting: list[tuple[int, asyncio.Future[None]]] = []
         for position, durable in self._waiting:
             if durable.done():
                 continue
             if self._error:
                 durable.set_exception(self._error)
-            elif position <= n_written:
+            elif position <= self._n_durable:
                 durable.set_result(None)
             else:
                 still_waiting.append((position, durable))

@@ -1,7 +1,8 @@
 """One investigation: ask, act, observe, record, stop.
 
-Everything that happens is an event in the journal, and a reply is durable before anything that
-depends on it is sent. The loop holds nothing that could not be folded from its events.
+Everything that happens is an event in the journal. A reply is durable before anything that depends
+on it is sent: it is on its way to the disk while its blocks are executed. The loop holds nothing
+that could not be folded from its events.
 """
 
 import time
@@ -29,6 +30,7 @@ from engine.events import (
 from engine.observation import respond
 from engine.phase import HERITAGE, Experiment, Phase
 from engine.prompts import render
+from engine.record import Record
 from engine.requirements import checked
 from engine.revival import Revival
 from engine.sandbox import Answer, Sandbox, Workspace
@@ -48,18 +50,6 @@ _LETS_NEXT_BEGIN = frozenset(
 )
 """Ends of an experiment after which the next one begins while the investigation has budget left;
 any other ends the investigation."""
-
-
-class Record(Protocol):
-    """Where events go: the journal."""
-
-    def append(self, event: Event) -> None:
-        """Take the event."""
-        ...
-
-    async def commit(self) -> None:
-        """Return once all events taken are durable."""
-        ...
 
 
 class Powers(Protocol):
@@ -239,7 +229,7 @@ class _Course:
         whole, shorter = summary_requests(
             self._phase, standing, window=window, prompt=prompt, seed=seed
         )
-        await self._parts.record.commit()
+        await self._parts.record.secure()
         try:
             completion = await self._parts.chat.complete(whole)
         except ContextOverflowError:
@@ -265,7 +255,7 @@ class _Course:
         turn = self._standing.ledger.turns
         seed = turn_seed(self._case.seed, turn, self._case.stream)
         request = self._request(seed, prompt)
-        await self._parts.record.commit()
+        await self._parts.record.secure()
         completion = await self._parts.chat.complete(request)
         own = own_part(completion.text, self._phase.rules)
         self._happens(

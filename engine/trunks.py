@@ -14,24 +14,21 @@ from engine.events import (
     InvestigationEnded,
     InvestigationStarted,
 )
-from engine.loop import Record
 
 _Reached = tuple[Happening, ...] | InvestigationEnded
 """What a branch inherits, or the end that left it without a beginning."""
 
 
 class Trunks:
-    """A record that keeps what is shared; belongs to the event loop that made it."""
+    """Keeps what is shared of what is recorded; belongs to the event loop that made it."""
 
     def __init__(
         self,
-        record: Record,
         branches: Mapping[str, Branch],
         recorded: Mapping[str, Sequence[AnyEvent]] = MappingProxyType({}),
     ) -> None:
-        """Pass everything on to `record`; `recorded` is what it holds by now, by investigation."""
+        """Serve `branches`; `recorded` is what there is by now, by investigation."""
         loop = asyncio.get_running_loop()
-        self._record = record
         self._branches = branches
         self._reached: dict[Branch, asyncio.Future[_Reached]] = {
             branch: loop.create_future() for branch in branches.values()
@@ -45,18 +42,13 @@ class Trunks:
             is_over = bool(ends) and not ends[-1].stop_reason.is_infrastructure
             self._serve(trunk, ends[-1] if is_over else None)
 
-    def append(self, event: Event) -> None:
-        """Take the event, and keep it if others branch off its investigation."""
-        self._record.append(event)
+    def hear(self, event: Event) -> None:
+        """Keep the event if others branch off its investigation."""
         trunk = getattr(event, "investigation", None)
         if isinstance(event, AnyEvent) and trunk in self._kept:
             self._kept[trunk].append(event)
             if isinstance(event, ExperimentEnded | InvestigationEnded):
                 self._serve(trunk, event if isinstance(event, InvestigationEnded) else None)
-
-    async def commit(self) -> None:
-        """Return once all events taken are durable."""
-        await self._record.commit()
 
     async def fork(self, investigation: str) -> Fork | None:
         """Return what the investigation begins with, once that is there; None: nothing.

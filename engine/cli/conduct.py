@@ -20,8 +20,8 @@ from engine.cli.study import Study, begun
 from engine.drain import Drain
 from engine.errors import EngineError
 from engine.journal import locked, writing
-from engine.loop import Record
 from engine.manifest import Manifest, read_manifest, write_manifest
+from engine.record import Record
 from engine.report.purity import write_secrets
 from engine.report.run import Run, read_run
 

@@ -3,7 +3,7 @@
 import sys
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import msgspec
@@ -16,7 +16,7 @@ from engine.cli.panel import panel
 from engine.cli.progress import Progress
 from engine.cli.ticking import every
 from engine.events import Event
-from engine.loop import Record
+from engine.record import Hear
 
 _LOOK_EVERY_S = 1.0
 _LEAST_PAUSE_S = 2.0
@@ -24,31 +24,11 @@ _MOST_PAUSE_S = 60.0
 _PAUSE_SHARE = 1 / 30
 """A line every two seconds in the first minute, one a minute in a run of a night."""
 
-Watch = Callable[[Event], None]
-
-
-class Watched(Record):
-    """A record that also shows what it takes."""
-
-    def __init__(self, record: Record, watch: Watch) -> None:
-        """Pass events on to `record`, then to `watch`."""
-        self._record = record
-        self._watch = watch
-
-    def append(self, event: Event) -> None:
-        """Record, then show."""
-        self._record.append(event)
-        self._watch(event)
-
-    async def commit(self) -> None:
-        """Wait for the record."""
-        await self._record.commit()
-
 
 @contextmanager
 def display(
     kind: Display, progress: Progress, *, has_colour: bool, is_notebook: bool
-) -> Generator[Watch]:
+) -> Generator[Hear]:
     """Show `progress` in the way that `kind` names; yield what must be told of every event."""
     console = Console(stderr=True, no_color=not has_colour)
     if kind == "auto":

@@ -11,7 +11,7 @@ from engine.chat.served import Served
 from engine.cli.ticking import every
 from engine.errors import JournalError
 from engine.events import LoadSeen
-from engine.loop import Record
+from engine.record import Record
 
 _EVERY_S = 5.0
 _FIRST_S = 1.0

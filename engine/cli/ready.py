@@ -22,9 +22,10 @@ from engine.endpoint import Endpoint
 from engine.errors import ChatError
 from engine.events import RequestRepeated
 from engine.introspection.generation import generated
-from engine.loop import Parts, Record
+from engine.loop import Parts
 from engine.manifest import Certificate, Manifest
 from engine.purity import Secrets
+from engine.record import Record
 from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
 from engine.standing import Standing

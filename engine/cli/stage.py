@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from engine.budget import RunBudget
 from engine.cli.console import say
-from engine.cli.display import Watched, display
+from engine.cli.display import display
 from engine.cli.loads import loads_recorded
 from engine.cli.outlook import foretelling
 from engine.cli.progress import Progress
@@ -16,8 +16,9 @@ from engine.cli.stopping import Spending, until_deadline
 from engine.cli.study import Study
 from engine.drain import Drain
 from engine.events import AnyEvent, RunEnded, RunStarted
-from engine.loop import Parts, Record
+from engine.loop import Parts
 from engine.manifest import Manifest
+from engine.record import Overheard, Record
 from engine.runner import conduct, spare_collections
 from engine.settings import read_settings
 from engine.transcript import Investigation, StopReason
@@ -43,13 +44,14 @@ async def carried_out(
         is_notebook=settings.is_notebook,
     ) as watch:
         budget = RunBudget(max_turns=options.max_turns, max_tokens=options.max_tokens)
-        record = Spending(Watched(journal, watch), budget, drain, recorded.spent)
+        spending = Spending(budget, drain, recorded.spent)
+        trunks = Trunks(study.branches(), recorded.events)
+        record = Overheard(journal, watch, spending.hear, trunks.hear)
         record.append(_run_started(progress.started, len(cases), ready.manifest))
-        trunks = Trunks(record, study.branches(), recorded.events)
         before = _begin(study, record, recorded)
 
         def parts_for(case: Investigation) -> Parts:
-            return ready.parts(study, trunks, drain, case)
+            return ready.parts(study, record, drain, case)
 
         ends: dict[str, StopReason] = {}
         spare_collections()

@@ -10,7 +10,6 @@ from engine.budget import Ledger, RunBudget, overdrawn
 from engine.cli.console import say
 from engine.drain import Drain
 from engine.events import Compacted, CompletionReceived, Event, TurnEnded
-from engine.loop import Record
 
 INTERRUPTED_BY_HAND = "interrupted"
 
@@ -36,26 +35,20 @@ def obey_signals(drain: Drain) -> None:
 
 
 @dataclass
-class Spending(Record):
-    """A record that drains the run when its budget is spent."""
+class Spending:
+    """Drains the run when its budget is spent."""
 
-    record: Record
     budget: RunBudget
     drain: Drain
     ledger: Ledger = field(default_factory=Ledger)
 
-    def append(self, event: Event) -> None:
-        """Record, then count."""
-        self.record.append(event)
+    def hear(self, event: Event) -> None:
+        """Count what the event has spent."""
         self._spend(event)
         reached = overdrawn(self.budget, self.ledger)
         if reached and self.drain.reason is None:
             say(f"{reached}; finishing the turns that are under way.")
             self.drain.begin(reached)
-
-    async def commit(self) -> None:
-        """Wait for the record."""
-        await self.record.commit()
 
     def _spend(self, event: Event) -> None:
         match event:

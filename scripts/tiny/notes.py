@@ -14,5 +14,8 @@ class Notes:
         """Take the event."""
         self.events.append(event)
 
+    async def secure(self) -> None:
+        """Do nothing: there is nothing to make durable."""
+
     async def commit(self) -> None:
         """Do nothing: there is nothing to make durable."""

@@ -38,13 +38,16 @@ class Kept:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.n_commits = 0
+        self.n_secured = 0
 
     def append(self, event: Event) -> None:
         self.events.append(event)
 
+    async def secure(self) -> None:
+        self.n_secured += 1
+
     async def commit(self) -> None:
-        self.n_commits += 1
+        pass
 
     def transcripts(self) -> tuple[Transcript, ...]:
         events: list[AnyEvent] = [event for event in self.events if isinstance(event, AnyEvent)]

@@ -11,9 +11,18 @@ from pathlib import Path
 import pytest
 
 from engine.errors import JournalError, UsageError
-from engine.events import InvestigationEnded, RunEnded, RunStarted
+from engine.events import CompletionReceived, InvestigationEnded, RunEnded, RunStarted
 from engine.journal import open_journal, read_events
-from engine.transcript import StopReason
+from engine.transcript import Completion, StopReason, Usage
+
+
+def a_completion() -> CompletionReceived:
+    completion = Completion(
+        text="text", finish_reason="stop", usage=Usage(), sent=1.0, received=2.0
+    )
+    return CompletionReceived(
+        time=2.0, investigation="a", experiment="x", turn=0, seed=1, completion=completion
+    )
 
 
 def an_event(number: int) -> RunStarted:
@@ -34,6 +43,28 @@ async def test_closing_writes_what_nobody_waited_for(tmp_path: Path) -> None:
         for number in range(500):
             journal.append(an_event(number))
     assert list(read_events(path)) == [an_event(number) for number in range(500)]
+
+
+async def test_a_completion_goes_to_the_disk_before_anybody_waits(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with open_journal(path) as journal:
+        journal.append(a_completion())
+        async with asyncio.timeout(10):
+            while not path.stat().st_size:
+                await asyncio.sleep(0.001)
+        assert list(read_events(path)) == [a_completion()]
+
+
+async def test_completions_are_secured_without_waiting_for_what_follows_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.jsonl"
+    with open_journal(path) as journal:
+        journal.append(an_event(1))
+        journal.append(a_completion())
+        journal.append(an_event(2))
+        await journal.secure()
+        assert list(read_events(path))[:2] == [an_event(1), a_completion()]
 
 
 async def test_many_waiters_are_all_woken(tmp_path: Path) -> None:

@@ -223,12 +223,12 @@ async def test_a_chat_error_leaves_the_loop() -> None:
             await investigate(CASE, parts)
 
 
-async def test_every_request_waits_for_what_was_recorded_before() -> None:
+async def test_every_request_waits_for_the_completions_before_it() -> None:
     seen: list[tuple[int, int]] = []
 
     class Watching:
         async def complete(self, request: ChatRequest) -> Completion:
-            seen.append((kept.n_commits, len(kept.events)))
+            seen.append((kept.n_secured, len(kept.events)))
             return await ScriptedBackend(in_order([run_block("print(1)"), DONE])).complete(request)
 
     async with parts_with(Watching()) as (parts, kept):

@@ -59,6 +59,9 @@ async def test_a_journal_that_fails_ends_the_run() -> None:
             if isinstance(event, InvestigationEnded):
                 raise JournalError("disk full")
 
+        async def secure(self) -> None:
+            pass
+
         async def commit(self) -> None:
             pass
 
