@@ -4,8 +4,8 @@ import re
 from functools import lru_cache
 
 import msgspec
-from markdown_it import MarkdownIt
 
+from engine.fences import fences
 from engine.phase import ReplyRules
 from engine.repetition import runs_in_circles
 
@@ -99,18 +99,8 @@ def tag_of(action: AnyAction) -> str:
 
 def code_blocks(text: str) -> tuple[str, ...]:
     """Return the non-empty fenced blocks that are Python or carry no language, in order."""
-    if "```" not in text and "~~~" not in text:
-        return ()
-    fences = (token for token in _markdown().parse(text) if token.type == "fence")
-    blocks = (fence.content for fence in fences if _language(fence.info) in _PYTHON_TAGS)
+    blocks = (fence.content for fence in fences(text) if _language(fence.info) in _PYTHON_TAGS)
     return tuple(block for block in blocks if block.strip())
-
-
-@lru_cache(maxsize=1)
-def _markdown() -> MarkdownIt:
-    parser = MarkdownIt("commonmark")
-    parser.core.ruler.enableOnly(["normalize", "block"])
-    return parser
 
 
 def _language(info: str) -> str:
@@ -120,7 +110,12 @@ def _language(info: str) -> str:
 
 def _says_done(text: str, rules: ReplyRules) -> bool:
     lines = {line.strip(" \t*_`.!").casefold() for line in text.splitlines()}
-    return any(phrase.casefold() in lines for phrase in rules.done_phrases)
+    return not lines.isdisjoint(_folded(rules.done_phrases))
+
+
+@lru_cache(maxsize=64)
+def _folded(phrases: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(phrase.casefold() for phrase in phrases)
 
 
 def _asks(text: str, rules: ReplyRules) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from functools import cached_property
 from pathlib import Path
 
 from engine.sandbox.channel import Channel
@@ -40,8 +41,9 @@ class Process:
         elif not self.forked.done():
             self.forked.set_result(None)
 
+    @cached_property
     def host_pid(self) -> int:
-        """Return its process id as this process sees it, 0 if that cannot be known."""
+        """Its process id as this process sees it, 0 if that cannot be known; it must be born."""
         if self._pidfd < 0:
             return self._pid
         try:

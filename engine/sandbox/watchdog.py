@@ -14,6 +14,7 @@ from engine.sandbox.forkserver import ForkServer
 
 _EVERY_S = 0.25
 _SHARE = 0.6
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -34,10 +35,10 @@ def default_bytes() -> int:
 def resident_bytes(pid: int) -> int:
     """Return the resident memory of a process, 0 if that cannot be known."""
     try:
-        n_pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+        with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:  # noqa: PTH123 - 1/4 the cost
+            return int(file.read().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return 0
-    return n_pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class Watchdog:
@@ -54,7 +55,7 @@ class Watchdog:
         processes = self._server.processes()
         for process in processes:
             if process.was_touched():
-                process.grown_bytes = resident_bytes(process.host_pid()) - process.ready_bytes
+                process.grown_bytes = resident_bytes(process.host_pid) - process.ready_bytes
         if sum(process.grown_bytes for process in processes) > self._total_bytes:
             largest = max(processes, key=lambda process: process.grown_bytes)
             mib = largest.grown_bytes >> 20

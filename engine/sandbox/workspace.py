@@ -1,9 +1,9 @@
 """One investigation's workspace: its worker, the blocks it runs, and a new worker after a loss."""
 
 import asyncio
-import secrets
+import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 
 from engine.errors import SandboxError
 from engine.sandbox import Limits, printed
@@ -24,6 +24,7 @@ MAX_CODE_CHARS = 1_000_000
 _GRACE_S = 2.0
 """Computing time left to a block that was interrupted, until it is killed."""
 _BEGIN_S = 60.0
+_DRAWN_BYTES = 4096
 _START_S = 0.01
 """What the start of a worker costs: blocks that are shorter than that go before it."""
 
@@ -82,7 +83,7 @@ class ProcessWorkspace:
         if isinstance(reply, Done) and reply.failure is not None:
             raise SandboxError(f"a module cannot be loaded:\n{reply.failure.traceback}")
         assert isinstance(reply, Ready), reply
-        process.ready_bytes = resident_bytes(process.host_pid())
+        process.ready_bytes = resident_bytes(process.host_pid)
         self._n_blocks, self._given = 0, {}
         return process
 
@@ -126,7 +127,7 @@ class ProcessWorkspace:
     ) -> Failure | None:
         """Run the block; a lost process is an outcome, too."""
         self._n_blocks += 1
-        run = Run(secrets.randbits(62), self._n_blocks, code)
+        run = Run(next(_SECRETS), self._n_blocks, code)
         printed.clear(process.printed_fd)
         try:
             async with stint:
@@ -197,6 +198,17 @@ class ProcessWorkspace:
             line_end = "\n" if text and not text.endswith("\n") else ""
             text += line_end + (failure.traceback or f"{failure.kind}: {failure.message}\n")
         return plain(text)
+
+
+def _secrets() -> Generator[int]:
+    """Yield numbers below 2**62 that no worker can guess, drawn by the page."""
+    while True:
+        drawn = os.urandom(_DRAWN_BYTES)
+        for start in range(0, len(drawn), 8):
+            yield int.from_bytes(drawn[start : start + 8]) >> 2
+
+
+_SECRETS = _secrets()
 
 
 def _too_long(code: str) -> Execution:
