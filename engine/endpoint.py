@@ -56,6 +56,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None = None
     """URL of the proxy to it; "" is none, and None whatever the environment names."""
     prices: Prices | None = None
+    has_system_role: bool = True
+    """False where the model's chat template refuses system messages: what one would say then opens
+    the first user message."""
 
 
 def parse_endpoint(text: str) -> Endpoint:

@@ -56,6 +56,8 @@ class Arm(_Value):
     is_tls_verified: bool = True
     proxy: str | None = None
     prices: PriceList | None = None
+    has_system_role: bool = True
+    """False: what a system message would say opened the first user message, in every arm."""
     is_given: bool = False
     """The endpoint was the user's; else a server was started for the run."""
     twin_of: str | None = None

@@ -219,6 +219,14 @@ class Conversation:
         """All messages, oldest first."""
         return tuple(self._messages)
 
-    def encoded(self) -> bytes:
-        """The messages as one JSON array."""
-        return b"[" + b",".join(self._encoded) + b"]"
+    def encoded(self, *, has_system_role: bool = True) -> bytes:
+        """Return the messages as one JSON array.
+
+        Without a system role, what the system message says opens the user message after it.
+        """
+        encoded = self._encoded
+        if not has_system_role and self._messages[0].role == "system":
+            system, opening = self._messages[:2]
+            first = Message("user", f"{system.content}\n\n{opening.content}")
+            encoded = [msgspec.json.encode(first), *encoded[2:]]
+        return b"[" + b",".join(encoded) + b"]"

@@ -99,7 +99,11 @@ class _Asking:
     async def for_one_token(self) -> None:
         """Have the key tried. What a server says that is slow or busy is left to the run."""
         url = f"{self._endpoint.url}/chat/completions"
-        body = encode(_ONE_TOKEN, served_model=self._endpoint.served_model)
+        body = encode(
+            _ONE_TOKEN,
+            served_model=self._endpoint.served_model,
+            has_system_role=self._endpoint.has_system_role,
+        )
         try:
             async with asyncio.timeout_at(self._until):
                 answer = await self._connection.post(url, body)
@@ -147,7 +151,7 @@ class _Asking:
 
 
 _ONE_TOKEN = ChatRequest(
-    conversation=Conversation([Message("user", "Hi")]),
+    conversation=Conversation([Message("system", "Be brief."), Message("user", "Hi")]),
     seed=0,
     temperature=0.7,
     top_p=0.9,

@@ -26,6 +26,8 @@ _OVERFLOW = re.compile(
 _OVERFLOW_STATUS = {400, 413, 422, 500}
 _TRANSIENT_STATUS = {408, 425, 429}
 _PERMANENT_5XX = {501, 505}
+_NO_SYSTEM = re.compile(r"system.{0,20}not supported|only user and assistant", re.IGNORECASE)
+"""Templates of Gemma ("System role not supported") and of older Mistral models."""
 _NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
 
 
@@ -145,6 +147,11 @@ def _remedy(endpoint: Endpoint, status: int, said: str, *, has_key: bool) -> str
         return _not_found_remedy(endpoint, said)
     if 300 <= status < 400:  # noqa: PLR2004
         return "It redirects elsewhere; give the final address as the base URL."
+    if _NO_SYSTEM.search(said):
+        return (
+            f"Its chat template has no system messages: write system_role = false under "
+            f"[endpoints.{endpoint.model}] in a configuration file (--config)."
+        )
     return "It will not take this request; asking again cannot help."
 
 

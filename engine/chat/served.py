@@ -66,7 +66,7 @@ async def open_backend(
         def retrying(notice: Notice = notice) -> tenacity.AsyncRetrying:
             return policy(patience, sleep=sleep, notice=notice)
 
-        yield Served(endpoint.served_model, opened, retrying)
+        yield Served(endpoint, opened, retrying)
 
 
 class Served:
@@ -74,12 +74,12 @@ class Served:
 
     def __init__(
         self,
-        served_model: str,
+        endpoint: Endpoint,
         replicas: Sequence[Replica],
         retrying: Callable[..., tenacity.AsyncRetrying],
     ) -> None:
-        """Ask for `served_model` at `replicas`, `retrying` what failed in passing."""
-        self._served_model = served_model
+        """Ask for the model of `endpoint` at `replicas`, `retrying` what failed in passing."""
+        self._endpoint = endpoint
         self.replicas = replicas
         self._retrying = retrying
         self._ranks = itertools.count(_FIRST_RANK + 1)
@@ -99,12 +99,20 @@ class Served:
 
     async def count(self, conversation: Conversation) -> int | None:
         """Return how many tokens the conversation is as a prompt; None where no server tells."""
-        body = encode_count(conversation, served_model=self._served_model)
+        body = encode_count(
+            conversation,
+            served_model=self._endpoint.served_model,
+            has_system_role=self._endpoint.has_system_role,
+        )
         return await self.choose(None).count(body)
 
     def body(self, request: ChatRequest) -> bytes:
         """Return what is sent for `request`."""
-        return encode(request, served_model=self._served_model)
+        return encode(
+            request,
+            served_model=self._endpoint.served_model,
+            has_system_role=self._endpoint.has_system_role,
+        )
 
     def retrying(self, notice: Notice | None) -> tenacity.AsyncRetrying:
         """Return the retry policy; it tells `notice`, or who was named when this was opened."""

@@ -54,7 +54,7 @@ _DECODER = msgspec.json.Decoder(_Body)
 _UNKNOWN = "unknown"
 
 
-def encode(request: ChatRequest, *, served_model: str) -> bytes:
+def encode(request: ChatRequest, *, served_model: str, has_system_role: bool = True) -> bytes:
     """Return the body of the request; the messages are joined, never encoded again."""
     sampling = _Sampling(
         model=served_model,
@@ -64,14 +64,19 @@ def encode(request: ChatRequest, *, served_model: str) -> bytes:
         seed=request.seed,
     )
     head = msgspec.json.encode(sampling)
-    return b'%b,"messages":%b}' % (head[:-1], request.conversation.encoded())
+    return b'%b,"messages":%b}' % (
+        head[:-1],
+        request.conversation.encoded(has_system_role=has_system_role),
+    )
 
 
-def encode_count(conversation: Conversation, *, served_model: str) -> bytes:
+def encode_count(
+    conversation: Conversation, *, served_model: str, has_system_role: bool = True
+) -> bytes:
     """Return the body of a question for the tokens of a prompt, as vLLM's /tokenize takes it."""
     return b'{"model":%b,"messages":%b}' % (
         msgspec.json.encode(served_model),
-        conversation.encoded(),
+        conversation.encoded(has_system_role=has_system_role),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from engine.chat.patience import Notice
 from engine.chat.served import Served, open_backend
 from engine.cli.access import access_of
@@ -89,6 +91,7 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
         )
         log_dir = directory / "servers"
         endpoints = await stack.enter_async_context(study.serving.open(log_dir))
+        endpoints = _with_shared_roles(endpoints)
         knowledge = stack.enter_context(
             opened_knowledge(
                 endpoints,
@@ -131,6 +134,18 @@ def _certified(study: Study, knowledge: Knowledge, secrets: Secrets) -> dict[str
         found[phase.key] = certify(phase, knowledge.powers(model, phase, report), secrets)
         tell(phase, found[phase.key])
     return found
+
+
+def _with_shared_roles(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Return `endpoints`, all of them without system messages where one has none."""
+    without = [item.model for item in endpoints if not item.has_system_role]
+    if not without:
+        return endpoints
+    say(
+        f"{', '.join(without)} takes no system message; in every arm, what it would say opens the "
+        "first user message."
+    )
+    return tuple(msgspec.structs.replace(item, has_system_role=False) for item in endpoints)
 
 
 def _shared_window(endpoints: Iterable[Endpoint]) -> int | None:

@@ -71,6 +71,10 @@ def sandbox_facts(sandbox: ProcessSandbox, limits: Limits) -> SandboxFacts:
     return SandboxFacts(tier=sandbox.tier, walls=sandbox.walls, limits=msgspec.to_builtins(limits))
 
 
+_OF_ARMS = ("served_model", "checkpoint_fingerprint", "max_model_len", "has_system_role")
+"""What shapes the results of an arm."""
+
+
 def check_unchanged(before: Manifest, now: Manifest) -> None:
     """Compare the conditions of a run with those under which it is to go on.
 
@@ -106,7 +110,7 @@ def _conditions(manifest: Manifest) -> dict[str, object]:
     arms = {
         f"{field} of {arm.model}": getattr(arm, field)
         for arm in manifest.arms
-        for field in ("served_model", "checkpoint_fingerprint", "max_model_len")
+        for field in _OF_ARMS
     }
     documents = {
         f"{name} documents": facts.fingerprint for name, facts in manifest.documents.items()

@@ -3,6 +3,7 @@
 import ssl
 from asyncio import StreamReader, StreamWriter
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -116,6 +117,22 @@ async def test_what_is_no_openai_server_is_said_to_be_none(answer: web.Response)
     async with answering(answer) as url:
         with pytest.raises(NotReadyError, match="no OpenAI-compatible server"):
             await resolve(make_endpoint(url), access=OPEN)
+
+
+async def test_a_chat_template_without_system_messages_is_found_and_the_remedy_named() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.json_response({"data": [{"id": "served-model"}]})
+        if any(each["role"] == "system" for each in (await request.json())["messages"]):
+            return web.json_response({"message": "System role not supported"}, status=400)
+        return web.json_response({"choices": [{"message": {"content": "Hi"}}]})
+
+    async with answering(answer) as url:
+        endpoint = make_endpoint(url)
+        with pytest.raises(NotReadyError, match=r"system_role = false under \[endpoints\.small\]"):
+            await resolve(endpoint, access=Access(key=KEY))
+        without = msgspec.structs.replace(endpoint, has_system_role=False)
+        assert await resolve(without, access=Access(key=KEY)) == without
 
 
 async def test_a_server_that_is_loading_is_not_ready() -> None:

@@ -20,6 +20,16 @@ def test_a_body_is_json_with_the_messages_as_they_are(texts: list[str], model: s
     assert [message["content"] for message in body["messages"][1:]] == texts
 
 
+@given(st.lists(TEXT, min_size=1))
+def test_without_a_system_role_its_text_opens_the_first_user_message(texts: list[str]) -> None:
+    request = make_request(*texts)
+    body = json.loads(encode(request, served_model="m", has_system_role=False))
+    system, opening, *later = [message.content for message in request.conversation.messages]
+    assert body["messages"][0] == {"role": "user", "content": f"{system}\n\n{opening}"}
+    assert [message["content"] for message in body["messages"][1:]] == later
+    assert "system" not in {message["role"] for message in body["messages"]}
+
+
 @given(TEXT, st.none() | st.integers(0, 10**9))
 def test_a_completion_is_read_back(text: str, n_tokens: int | None) -> None:
     answer = {

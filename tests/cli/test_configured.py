@@ -23,6 +23,7 @@ proxy = "http://proxy.example:3128"
 requests_per_s = 2.5
 checkpoint = "owner/weights"
 prices = { prompt = 0.2, completion = 0.6 }
+system_role = false
 [endpoints.3b]
 url = "https://three.example/v1"
 """
@@ -48,6 +49,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         requests_per_s=2.5,
         checkpoint="owner/weights",
         prices=Prices(prompt=0.2, completion=0.6),
+        has_system_role=False,
     )
     assert second == Endpoint(model="3b", url="https://three.example/v1", served_model="3b")
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from engine.events import CompletionReceived, TurnEnded
+from engine.manifest import read_manifest
 from tests.cli.program import endpoint, events_of, run, two_arms
 
 
@@ -30,6 +31,21 @@ async def test_both_models_are_asked_at_the_same_time(tmp_path: Path) -> None:
             reply = event.completion
             spans[event.investigation.partition(".")[0]].append((reply.sent, reply.received))
     assert any(a[0] < b[1] and b[0] < a[1] for a in spans["a"] for b in spans["b"])
+
+
+async def test_no_arm_has_system_messages_where_one_takes_none(tmp_path: Path) -> None:
+    async with endpoint() as server:
+        table = f'url = "{server.url}"\nmodel = "served-model"\n'
+        text = f"[endpoints.a]\n{table}[endpoints.b]\n{table}system_role = false\n"
+        (tmp_path / "lab.toml").write_text(text)
+        done = await run("--config", "lab.toml", "--out", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "b takes no system message; in every arm, what it would say opens" in done.err
+    sent = [ask.body.messages for ask in server.asks]
+    assert {message.role for messages in sent for message in messages} == {"user", "assistant"}
+    assert len({messages[0].content for messages in sent}) == 1
+    assert "introspection" in sent[0][0].content
+    assert [arm.has_system_role for arm in read_manifest(tmp_path / "out").arms] == [False, False]
 
 
 async def test_counts_equal_a_recount_from_the_events(tmp_path: Path) -> None:

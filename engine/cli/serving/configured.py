@@ -45,6 +45,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     requests_per_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     checkpoint: str | None = None
     prices: Prices | None = None
+    system_role: bool = True
 
 
 def read_endpoints(path: Path) -> tuple[Endpoint, ...]:
@@ -79,6 +80,7 @@ def _endpoint(name: str, values: object, path: Path) -> Endpoint:
         requests_per_s=table.requests_per_s,
         checkpoint=_weights(path, table.checkpoint),
         prices=table.prices,
+        has_system_role=table.system_role,
     )
 
 

@@ -188,7 +188,8 @@ async def _fetched(server: ServerPlan) -> EmbeddedModel:
 
 
 async def _with_weights(endpoint: Endpoint, server: ServerPlan, preset: ModelPreset) -> Endpoint:
-    """Return `endpoint` with the place of weights that can be looked into, if there is one."""
+    """Return `endpoint` with what is known of the preset: its roles, and where its weights are."""
+    endpoint = msgspec.structs.replace(endpoint, has_system_role=preset.takes_system_message)
     if endpoint.checkpoint:
         return endpoint
     if server.runtime == "llama.cpp":
