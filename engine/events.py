@@ -177,9 +177,6 @@ class RunEnded(Event, frozen=True, tag="run_ended"):
     is_interrupted: bool = False
 
 
-OfTheRun = RunStarted | LoadSeen | IntrospectionCosts | RunEnded
-"""Events that belong to no single investigation."""
-
 AnyEvent = (
     RunStarted
     | LoadSeen

@@ -184,9 +184,6 @@ MEASURES = (
     ),
 )
 
-PRIMARY = "error_rate"
-"""Named before the run unless another is."""
-
 
 def named(name: str) -> Measure:
     """Return the measure called `name`.

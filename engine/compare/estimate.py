@@ -120,8 +120,13 @@ def effect_of(found: Estimate, *, bound: float | None = None) -> Effect:
 
 
 def _p(value: float, error: float, df: int) -> float:
+    """Return the two-sided p of no difference.
+
+    Units that all differ by the same amount have no spread; what remains to be told is that all of
+    them lie on one side, as all flips of a coin would in 2 of 2**units cases (the sign test).
+    """
     if error == 0:
-        return 1.0 if value == 0 else 0.0
+        return 1.0 if value == 0 else 2.0**-df
     return two_sided_p(value / error, df)
 
 

@@ -8,7 +8,6 @@ from engine.compare.claims.values import Ledger
 from engine.manifest import write_atomically
 from engine.report.claims import claims_file, totals
 from engine.report.costs import costs
-from engine.report.heritage import heritage_file
 from engine.report.run import Run
 from engine.transcript import Transcript
 
@@ -26,8 +25,8 @@ def write_files(run: Run) -> None:
     if len(run.models) > 1:
         _write_json(run, "model_comparison.json", model_comparison(run))
     _write_json(run, "claims.json", claims_file(*_claims(run)))
-    if found := heritage_file(run):
-        _write_json(run, "heritage.json", found)
+    if run.heritage:
+        _write_json(run, "heritage.json", run.heritage)
     (folder / "transcripts").mkdir(exist_ok=True)
     for transcript in run.transcripts:
         _write_json(run, f"transcripts/{transcript.investigation.id}.json", transcript)

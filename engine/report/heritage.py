@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from engine.compare.echo import Echo, echoes_of
+from engine.compare.measures import Measures
 from engine.compare.revision import Revision, revision_of
+from engine.manifest import Manifest
 from engine.phase import Phase
-from engine.report.purity import read_secrets
-from engine.report.run import Run
+from engine.purity import Secrets
 from engine.transcript import Transcript
 
 _Documents = Mapping[str, Sequence[str]]
@@ -28,10 +29,12 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """What became of findings made before the documents; None: there were none to revise."""
 
 
-def exposures(run: Run) -> tuple[Exposure, ...]:
-    """Return by phase and model what documents did; nothing where no phase grants any."""
-    found = heritage_file(run)
-    phases = {phase.key: phase.heritage for phase in run.manifest.phases}
+def exposures(found: dict[str, Any] | None, manifest: Manifest) -> tuple[Exposure, ...]:
+    """Return by phase and model what documents did; nothing where no phase grants any.
+
+    `found`: what heritage.json holds.
+    """
+    phases = {phase.key: phase.heritage for phase in manifest.phases}
     totals: dict[str, dict[str, dict[str, Any]]] = found["phases"] if found else {}
     return tuple(
         Exposure(
@@ -46,20 +49,24 @@ def exposures(run: Run) -> tuple[Exposure, ...]:
     )
 
 
-def heritage_file(run: Run) -> dict[str, Any] | None:
+def heritage_file(
+    manifest: Manifest,
+    transcripts: Sequence[Transcript],
+    measures: Sequence[Measures],
+    secrets: Secrets | None,
+) -> dict[str, Any] | None:
     """Return what heritage.json holds; None: no phase of the run grants documents.
 
     Phases without documents are in it too: what they show is the level without exposure.
     Investigations that infrastructure ended, or that saw what they must not, are left out.
     """
-    secrets = read_secrets(run.directory)
-    phases = {phase.key: phase for phase in run.manifest.phases}
+    phases = {phase.key: phase for phase in manifest.phases}
     if secrets is None or not any(phase.heritage for phase in phases.values()):
         return None
     kept = [
         transcript
-        for transcript, measures in zip(run.transcripts, run.measures, strict=True)
-        if measures.is_pure and not measures.is_infrastructure
+        for transcript, measured in zip(transcripts, measures, strict=True)
+        if measured.is_pure and not measured.is_infrastructure
     ]
     found = {each.investigation.id: _of(each, phases, secrets.documents) for each in kept}
     return {"phases": _totals(kept, found), "investigations": found}

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,7 @@ from engine.journal import read_events
 from engine.manifest import Manifest, read_manifest
 from engine.report.claims import ledgers_of
 from engine.report.design import n_functions, question_of
+from engine.report.heritage import heritage_file
 from engine.report.introspection import Asked, Costs
 from engine.report.purity import leaks_by_id, read_secrets
 from engine.transcript import Transcript
@@ -41,6 +43,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def comparison(self) -> Comparison:
         """How the arms differ."""
         return compare(self.cases(), question_of(self.manifest))
+
+    @cached_property
+    def heritage(self) -> dict[str, Any] | None:
+        """What heritage.json holds; None: no phase grants documents."""
+        secrets = read_secrets(self.directory)
+        return heritage_file(self.manifest, self.transcripts, self.measures, secrets)
 
     def cases(self) -> tuple[Case, ...]:
         """Return every investigation with what was counted in it."""

@@ -96,7 +96,7 @@ def test_a_difference_smaller_than_what_counts_is_said_to_be() -> None:
     def made(n: int) -> Made:
         return lambda _: [turn(FINE)] * n
 
-    cases = arm("a", made(20), seeds=8) + arm("b", made(21), seeds=8)
+    cases = arm("a", made(20), seeds=16) + arm("b", made(21), seeds=16)
     found = result(compare(cases, asked()), "turns")
     assert found.verdict == "differ"
     assert "by less than counts" in found.words
@@ -207,7 +207,7 @@ def test_seconds_of_models_that_shared_a_machine_are_shown_and_not_tested() -> N
     def slow(_: Drawn) -> Sequence[Turn]:
         return [turn(FINE, model_s=50.0)] * 5
 
-    cases = arm("a", steps(5), seeds=8) + arm("b", slow, seeds=8)
+    cases = arm("a", steps(5), seeds=16) + arm("b", slow, seeds=16)
     shared = result(compare(cases, asked(is_shared=True)), "tokens_per_s")
     assert (shared.verdict, shared.p_holm, shared.is_shared) == ("not compared", None, True)
     alone = result(compare(cases, asked(is_shared=False)), "tokens_per_s")

@@ -86,6 +86,14 @@ def test_units_that_never_differ_do_not_prove_that_a_share_is_the_same() -> None
     assert found.p == 1
 
 
+@pytest.mark.parametrize("n", [2, 6, 12])
+def test_units_that_all_differ_alike_are_as_sure_as_the_sign_test(n: int) -> None:
+    from scipy.stats import binomtest
+
+    found = effect_of(estimate(Units(of_means(np.zeros(n), np.ones(n)))))
+    assert found.p == pytest.approx(float(binomtest(n, n).pvalue))
+
+
 def test_holm_is_that_of_statsmodels() -> None:
     from statsmodels.stats.multitest import multipletests
 

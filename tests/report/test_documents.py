@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engine.purity import Secrets
-from engine.report.heritage import exposures
+from engine.report.heritage import Exposure, exposures
 from engine.report.page.page import page_of
 from engine.report.purity import write_secrets
 from engine.report.redaction import redaction_of
@@ -34,8 +34,12 @@ def a_run(folder: Path, *phases: str) -> Run:
     return read_run(folder)
 
 
+def shown(run: Run) -> tuple[Exposure, ...]:
+    return exposures(run.heritage, run.manifest)
+
+
 def test_words_of_documents_are_told_by_phase_and_model(tmp_path: Path) -> None:
-    small, large = exposures(a_run(tmp_path / "run", "1b"))
+    small, large = shown(a_run(tmp_path / "run", "1b"))
     assert (small.model, small.granted, large.model) == ("small", "true", "large")
     assert [echo.n_echoed_after for echo in small.echoes] == [0, 0]
     assert [echo.words for echo in large.echoes] == [{"lighthouse": 2}, {}]
@@ -51,5 +55,5 @@ def test_the_page_says_which_documents_a_phase_grants(tmp_path: Path) -> None:
 
 def test_a_run_without_documents_has_nothing_to_tell(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", "1a")
-    assert exposures(run) == ()
+    assert shown(run) == ()
     assert '<section id="documents"' not in page_of(run, redaction_of(run.manifest, tmp_path))

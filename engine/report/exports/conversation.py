@@ -24,22 +24,18 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     turn: Turn | None = None
     uses: tuple[ToolUse, ...] = ()
-    is_observation: bool = False
-    """It tells the model what its blocks printed, shortened where that is long."""
 
 
 def conversation(transcript: Transcript) -> Iterator[Said]:
     """Yield the messages in their order; a reply carries the blocks that it had executed."""
     turns = iter(transcript.turns)
-    turn: Turn | None = None
     for message in transcript.messages:
         if message.role == "assistant":
             turn = next(turns, None)
             uses = tuple(uses_of(turn)) if turn else ()
             yield Said(role="assistant", text=message.content, turn=turn, uses=uses)
         else:
-            answers = turn is not None and message.content == turn.observation
-            yield Said(role=message.role, text=message.content, is_observation=answers)
+            yield Said(role=message.role, text=message.content)
 
 
 def uses_of(turn: Turn) -> Iterator[ToolUse]:

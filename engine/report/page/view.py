@@ -107,7 +107,7 @@ def view_of(run: Run, redaction: Redaction) -> View:
         chapters=tuple(_chapter(scope, looks) for scope in comparison.scopes),
         claims=_claims(run),
         claims_to_see=tuple(claims_to_see(ledgers, MOST_CLAIMS)),
-        documents=exposures(run),
+        documents=exposures(run.heritage, run.manifest),
         purity=tuple(_purity(run)),
         manifest=msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode(),
     )
