@@ -14,6 +14,7 @@ from engine.cli.console import say
 from engine.cli.options import Display
 from engine.cli.panel import panel
 from engine.cli.progress import Progress
+from engine.cli.tallies import Tally
 from engine.cli.ticking import every
 from engine.events import Event
 from engine.record import Hear
@@ -77,7 +78,7 @@ def _bar(progress: Progress) -> Generator[None]:
 
 def _line(progress: Progress, now: float) -> str:
     parts = [
-        f"{model}: {tally.turns:,} turns, {figures.tokens_per_s(tally, now)} tokens/s"
+        f"{model}: {tally.turns:,} turns{_rate(tally, now, before=', ')}"
         for model, tally in progress.tallies.items()
     ]
     return "; ".join(parts)
@@ -109,7 +110,7 @@ def _sentence(progress: Progress, model: str, now: float) -> str:
     parts = (
         f"{tally.ended.total()}/{tally.n_planned} done, {len(tally.courses)} running",
         f"{tally.turns:,} turns, {tally.blocks:,} blocks, {tally.errors:,} errors",
-        f"{figures.tokens_per_s(tally, now)} tokens/s",
+        _rate(tally, now),
         _with("requests (running+queued+held)", figures.requests(tally)),
         _with("KV", figures.kv_use(tally)),
         _with("cached", figures.cached(tally)),
@@ -118,6 +119,11 @@ def _sentence(progress: Progress, model: str, now: float) -> str:
     )
     ended = figures.ends(tally)
     return ", ".join(part for part in parts if part) + (f"; ended by: {ended}" if ended else "")
+
+
+def _rate(tally: Tally, now: float, before: str = "") -> str:
+    rate = figures.tokens_per_s(tally, now)
+    return f"{before}{rate} tokens/s" if rate else ""
 
 
 def _with(name: str, figure: str, behind: str = "") -> str:

@@ -12,8 +12,8 @@ def ends(tally: Tally) -> str:
 
 
 def tokens_per_s(tally: Tally, now: float) -> str:
-    """Return the tokens that a model writes per second at present."""
-    return f"{tally.token_rate.per_s(now):,.0f}"
+    """Return the tokens that a model writes per second at present; nothing once it is done."""
+    return f"{tally.token_rate.per_s(now):,.0f}" if tally.left.total() else ""
 
 
 def requests(tally: Tally) -> str:
