@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import InvestigationResumed, RunEnded
+from engine.events import CompletionReceived, InvestigationResumed, RunEnded
 from tests.cli.program import (
     WITHIN_S,
     endpoint,
@@ -61,6 +61,43 @@ async def test_a_killed_run_goes_on_and_asks_nothing_twice(n_events: int, tmp_pa
     async with endpoint() as other:
         await run(*two_arms(other), *MANY[:-1], "whole", cwd=tmp_path)
     assert talks(tmp_path / "out") == talks(tmp_path / "whole")
+
+
+async def test_a_killed_resume_is_resumed_and_nothing_is_lost(tmp_path: Path) -> None:
+    async with endpoint(latency_s=0.05) as server:
+        async with program(*two_arms(server), *MANY, cwd=tmp_path) as process:
+            await until_recorded(tmp_path / "out", 30)
+            process.kill()
+        for n_events in (60, 90):
+            resume = ("resume", "out", "--display", "none")
+            async with program(*resume, cwd=tmp_path) as process:
+                await until_recorded(tmp_path / "out", n_events)
+                process.kill()
+        done = await run("resume", "out", "--display", "none", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert len(server.asks) <= 100 + 3 * 10
+    events = events_of(tmp_path / "out")
+    replies = [event for event in events if isinstance(event, CompletionReceived)]
+    assert len({(event.investigation, event.turn) for event in replies}) == len(replies) == 100
+    assert all(event.is_exact for event in events if isinstance(event, InvestigationResumed))
+
+
+async def test_whoever_follows_the_journal_sees_whole_lines_as_they_come(tmp_path: Path) -> None:
+    async with (
+        endpoint(latency_s=0.05) as server,
+        program(*two_arms(server), *MANY, cwd=tmp_path) as process,
+    ):
+        await until_recorded(tmp_path / "out", 10)
+        journal = tmp_path / "out" / "events.jsonl"
+        follower = await asyncio.create_subprocess_exec(
+            *("tail", "-n", "+1", "-f", "--pid", str(process.pid), journal),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(WITHIN_S):
+            await outcome(process)
+            seen, _ = await follower.communicate()
+    assert seen == journal.read_bytes()
+    assert all(json.loads(line) for line in seen.splitlines())
 
 
 async def test_resume_revives_the_namespace_exactly(tmp_path: Path) -> None:
