@@ -74,12 +74,11 @@ class Connection:
             return await self._stated(url, body)
         try:
             arrived = await self._carrier.carry("POST", url, headers, body)
-        except (aiohttp.ClientError, OSError) as error:
+            if arrived.status == HTTPStatus.OK and not arrived.is_compressed:
+                return Answer(arrived.status, arrived.body, None)
+            return _answer(arrived.response())
+        except (aiohttp.ClientError, httpx2.DecodingError, OSError) as error:
             raise self._lost(error) from error
-        if arrived.status == HTTPStatus.OK:
-            return Answer(arrived.status, arrived.body, None)
-        retry_after_s = _retry_after_s(httpx2.Headers(arrived.headers))
-        return Answer(arrived.status, arrived.body, retry_after_s)
 
     async def _stated(self, url: str, body: bytes) -> Answer:
         asking = self._client.post(

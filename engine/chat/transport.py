@@ -34,6 +34,14 @@ class Arrived(NamedTuple):
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    """As it was sent: compressed, where the headers say so."""
+    is_compressed: bool
+
+    def response(self, request: httpx2.Request | None = None) -> httpx2.Response:
+        """Return it as the client understands it, decompressed."""
+        return httpx2.Response(
+            self.status, headers=self.headers, content=self.body, request=request
+        )
 
 
 class Carrier(httpx2.AsyncClient):
@@ -73,9 +81,7 @@ class Carrier(httpx2.AsyncClient):
         if request.method == "POST":
             self.stated[url] = [each for each in headers if each[0].lower() != "content-length"]
         arrived = await self.carry(request.method, url, headers, request.content)
-        return httpx2.Response(
-            arrived.status, headers=arrived.headers, content=arrived.body, request=request
-        )
+        return arrived.response(request)
 
     async def carry(self, method: str, url: str, headers: Headers, body: bytes) -> Arrived:
         """Send bytes, and read the answer to its end.
@@ -87,7 +93,12 @@ class Carrier(httpx2.AsyncClient):
         async with self._session.request(
             method, url, headers=headers, data=body or None, allow_redirects=False
         ) as response:
-            return Arrived(response.status, response.raw_headers, await _body(response))
+            return Arrived(
+                status=response.status,
+                headers=response.raw_headers,
+                body=await _body(response),
+                is_compressed="Content-Encoding" in response.headers,
+            )
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,15 +1,18 @@
 """What a served backend sends, keeps and closes."""
 
 import asyncio
+import gzip
 import time
 
 import pytest
+from aiohttp import web
 
 from engine.access import OPEN, Access
 from engine.chat.patience import Patience
 from engine.chat.served import open_backend
 from engine.errors import ChatError, UsageError
-from tests.chat.asking import KEY, Asking, asking, make_endpoint, make_request
+from tests.chat.answering import Answer, answering
+from tests.chat.asking import KEY, Asking, Pauses, asking, make_endpoint, make_request
 from tests.faults.asks import always, mixed
 from tests.faults.faults import Fault
 from tests.faults.server import serving
@@ -70,6 +73,37 @@ async def test_closing_the_backend_closes_its_connections() -> None:
             assert server.n_connections
         while server.n_connections:
             await asyncio.sleep(0.01)
+
+
+def compressed(body: bytes) -> Answer:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+
+    return answer
+
+
+async def test_answers_that_a_gateway_compresses_are_read() -> None:
+    whole = gzip.compress(b'{"choices": [{"message": {"content": "Hi"}}]}')
+    async with (
+        answering(compressed(whole)) as url,
+        open_backend(make_endpoint(url), access=OPEN) as backend,
+    ):
+        replies = [await backend.complete(make_request(seed=seed)) for seed in range(3)]
+    assert [reply.text for reply in replies] == ["Hi"] * 3
+
+
+async def test_an_answer_that_cannot_be_decompressed_is_asked_for_again() -> None:
+    damaged = gzip.compress(b'{"choices": [{"message": {"content": "Hi"}}]}')[:-9] + b"x" * 9
+    pauses = Pauses()
+    async with (
+        answering(compressed(damaged)) as url,
+        open_backend(
+            make_endpoint(url), access=OPEN, sleep=pauses.sleep, clock=pauses.clock
+        ) as backend,
+    ):
+        for _ in range(2):
+            with pytest.raises(ChatError, match=r"no answer.*asked 8 times"):
+                await backend.complete(make_request())
 
 
 async def test_a_connection_is_used_again() -> None:
