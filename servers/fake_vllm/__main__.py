@@ -15,6 +15,8 @@ from servers.fake_vllm.texts import STAGES, Texts
 from servers.fake_vllm.words import parse
 
 _BYTES_PER_TOKEN = 36 << 10
+_LATE = frozenset({"mute", "head_dim", "no_avx512"})
+"""Faults of servers that become healthy and complete nothing."""
 """Of Qwen2.5-3B. Source: serving-gpu.md section 1."""
 
 _AT_STAGE = {
@@ -65,8 +67,8 @@ def _serve(
         time.sleep(behaviour.start_s / len(STAGES))
         _print(texts.stage(stage))
     assert api is not None
-    api.open(behaviour, is_mute=fault in {"mute", "head_dim"})
-    if fault == "head_dim":
+    api.open(behaviour, is_mute=fault in _LATE)
+    if fault in _LATE - {"mute"}:
         _print(texts.failure(fault) or "")
     return _until_dead(behaviour, family[0])
 
@@ -94,7 +96,7 @@ def _fail(fault: str, texts: Texts) -> int | None:
         _chatter()
     if fault == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    if fault in {"mute", "head_dim"}:
+    if fault in _LATE:
         return None
     text = texts.failure(fault)
     assert text is not None, f"no fault is called {fault!r}"

@@ -191,4 +191,11 @@ FAILURES: tuple[Failure, ...] = (
         cause="the CPU build cannot compute attention of this shape",
         remedy="Take a model with a head dimension of 32, 64, 80, 96, 112, 128 or more.",
     ),
+    _known(
+        "no_avx512",
+        r"object has no attribute 'cpu_gemm_wna16'",
+        cause="this processor has no AVX-512, and without it vLLM's CPU build computes no 4-bit "
+        "weights (AWQ, GPTQ)",
+        remedy="Take --quantization fp16, or weights in GGUF, which llama.cpp serves.",
+    ),
 )

@@ -74,6 +74,11 @@ def make_quantized_start(program: Path, folder: Path, method: Method) -> ServerS
     return make_start(program, method, quantized, dtype="bfloat16")
 
 
+def has_avx512() -> bool:
+    """Tell whether vLLM computes 4-bit weights on this processor."""
+    return " avx512f " in Path("/proc/cpuinfo").read_text(encoding="ascii")
+
+
 def cpu_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VLLM_")}  # noqa: TID251 - what a child inherits
     return kept | {

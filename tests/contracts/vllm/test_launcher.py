@@ -11,8 +11,18 @@ import psutil
 import pytest
 
 from engine.endpoint import Endpoint
+from engine.errors import NotReadyError
 from servers.embedded.model import tiny_models
-from tests.contracts.vllm.pair import Served, make_quantized_start, make_start, served
+from servers.launch.values import ServerStart
+from servers.launcher import launch
+from tests.contracts.vllm.checkpoints import Method
+from tests.contracts.vllm.pair import (
+    Served,
+    has_avx512,
+    make_quantized_start,
+    make_start,
+    served,
+)
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -58,14 +68,30 @@ def await_answer(endpoint: Endpoint, within_s: float) -> None:
             return
 
 
-@pytest.mark.timeout(900)
-def test_quantized_servers_answer_together_survive_a_kill_and_leave_nothing(
+def make_start_of(program: Path, folder: Path, method: Method) -> ServerStart:
+    if has_avx512():
+        return make_quantized_start(program, folder, method)
+    return make_start(program, method, tiny_models()[0])
+
+
+@pytest.mark.skipif(has_avx512(), reason="this processor computes 4-bit weights")
+async def test_a_processor_without_4_bit_weights_is_named_with_the_remedy(
     vllm_program: Path, tmp_path: Path
 ) -> None:
-    """One story, for each start of a real server takes half a minute."""
+    start = make_quantized_start(vllm_program, tmp_path, "awq")
+    servers = launch([start], log_dir=tmp_path, state_dir=tmp_path, tell=lambda _: None)
+    with pytest.raises(NotReadyError, match=r"(?s)no AVX-512.*--quantization fp16"):
+        await servers.__aenter__()
+
+
+@pytest.mark.timeout(900)
+def test_servers_answer_together_survive_a_kill_and_leave_nothing(
+    vllm_program: Path, tmp_path: Path
+) -> None:
+    """One story, for each start of a real server takes half a minute; quantised where they can."""
     starts = (
-        make_quantized_start(vllm_program, tmp_path, "gptq"),
-        make_quantized_start(vllm_program, tmp_path, "awq"),
+        make_start_of(vllm_program, tmp_path, "gptq"),
+        make_start_of(vllm_program, tmp_path, "awq"),
     )
     with served(starts, tmp_path) as pair:
         with ThreadPoolExecutor() as pool:

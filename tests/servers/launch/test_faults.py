@@ -32,6 +32,7 @@ READABLE = {
     "config": r"damaged.*Download",
     "dtype": r"number format.*precision",
     "head_dim": r"attention of this shape.*head dimension",
+    "no_avx512": r"no AVX-512.*--quantization fp16",
     "crash": r"ended with exit code 139",
     "killed": r"ended with exit code 137 \(killed from outside",
     "mute": r"could not complete one token \(HTTP 500.*EngineCore",
