@@ -43,9 +43,9 @@ def cached(tally: Tally) -> str:
 
 
 def left(progress: Progress, model: str, now: float) -> str:
-    """Return about how long a model still needs."""
+    """Return about how long a model still needs; nothing once it is done."""
     seconds = progress.left_s(model, now)
-    return "" if seconds is None else span(seconds)
+    return span(seconds) if seconds else ""
 
 
 def _running(load: LoadSeen) -> int:

@@ -100,13 +100,14 @@ def test_rates_are_those_of_the_last_seconds() -> None:
     assert rate.per_s(500.0) == 0.0
 
 
-def test_a_model_that_is_done_has_no_rate() -> None:
+def test_a_model_that_is_done_has_no_rate_and_no_time_left() -> None:
     progress = make_progress()
     take(progress, *begun(CASE), *turn(CASE, 101), ended(CASE, 102))
     tally = progress.tallies["a"]
     assert figures.tokens_per_s(tally, 103.0)
     take(progress, ended("a.comparison.1", 103))
     assert figures.tokens_per_s(tally, 104.0) == ""
+    assert figures.left(progress, "a", 104.0) == ""
 
 
 def test_the_time_left_follows_from_the_turns_of_those_that_ended() -> None:
