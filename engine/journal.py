@@ -20,6 +20,7 @@ import msgspec
 from engine.errors import JournalError, UsageError
 from engine.events import AnyEvent, Compacted, CompletionReceived, Event
 
+_WITH_COMPLETION = (CompletionReceived, Compacted)
 _GATHER_S = 0.05
 """Longest time that an event waits for others before it is written."""
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -58,7 +59,7 @@ class Journal:
             raise self._error
         self._n_appended += 1
         self._gathered.append(self._encoder.encode(event) + b"\n")
-        if isinstance(event, CompletionReceived | Compacted):
+        if isinstance(event, _WITH_COMPLETION):
             self._n_until_completion = self._n_appended
             self._hand_over()
         elif self._timer is None:

@@ -80,7 +80,7 @@ class ModelPreset(msgspec.Struct, frozen=True, kw_only=True):
     is_gated: bool = False
     needs_wide_dtype: bool = False
     """vLLM refuses float16 for it (numerical instability): bfloat16 or float32 only."""
-    takes_system_message: bool = True
+    has_system_role: bool = True
     """False: its chat template refuses the role "system"."""
     variants: tuple[Variant, ...]
     """In order of preference within one precision."""

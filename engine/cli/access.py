@@ -40,7 +40,7 @@ def check_key(endpoint: Endpoint) -> None:
         )
 
 
-def secrets_of(arms: Iterable[Arm]) -> tuple[str, ...]:
+def credentials_of(arms: Iterable[Arm]) -> tuple[str, ...]:
     """Return what the variables that `arms` name hold here, for keys and in headers."""
     named = {name for arm in arms for name in (arm.key_variable, *_variables(arm.headers))}
     return tuple(value for value in map(read_key, sorted(named)) if value)

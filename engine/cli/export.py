@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 
-from engine.cli.access import secrets_of
+from engine.cli.access import credentials_of
 from engine.cli.console import emit_json, say
 from engine.cli.options import Repeatable
 from engine.errors import UsageError
@@ -67,7 +67,7 @@ def export(
     kind = _KINDS[format]
     place = out or run / "exports" / kind.place
     _check(place, is_file="." in kind.place)
-    secrets = secrets_of(read_manifest(run).arms)
+    secrets = credentials_of(read_manifest(run).arms)
     written = kind.write(material_of(run, model, secrets), place)
     if not written:
         say("nothing was exported: this run has recorded no investigation yet.")

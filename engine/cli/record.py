@@ -18,6 +18,9 @@ from engine.sandbox import Limits
 from engine.sandbox.host import ProcessSandbox
 from engine.settings import read_settings
 
+_OF_ARMS = ("served_model", "checkpoint_fingerprint", "max_model_len", "has_system_role")
+"""What shapes the results of an arm."""
+
 
 def manifest_of(
     study: Study,
@@ -69,10 +72,6 @@ def _launch(study: Study) -> LaunchFacts | None:
 def sandbox_facts(sandbox: ProcessSandbox, limits: Limits) -> SandboxFacts:
     """Return how model code is held."""
     return SandboxFacts(tier=sandbox.tier, walls=sandbox.walls, limits=msgspec.to_builtins(limits))
-
-
-_OF_ARMS = ("served_model", "checkpoint_fingerprint", "max_model_len", "has_system_role")
-"""What shapes the results of an arm."""
 
 
 def check_unchanged(before: Manifest, now: Manifest) -> None:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from engine.cli.access import secrets_of
+from engine.cli.access import credentials_of
 from engine.cli.console import emit, emit_json, emit_table, say
 from engine.errors import RunError
 from engine.report.costs import costs
@@ -60,7 +60,7 @@ def write_out(found: Run) -> None:
         RunError: a file cannot be written.
     """
     write_files(found)
-    secrets = secrets_of(found.manifest.arms)
+    secrets = credentials_of(found.manifest.arms)
     write_page(found, redaction_of(found.manifest, found.directory, secrets))
 
 

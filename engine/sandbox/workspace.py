@@ -127,7 +127,7 @@ class ProcessWorkspace:
     ) -> Failure | None:
         """Run the block; a lost process is an outcome, too."""
         self._n_blocks += 1
-        run = Run(next(_SECRETS), self._n_blocks, code)
+        run = Run(next(_BLOCK_IDS), self._n_blocks, code)
         printed.clear(process.printed_fd)
         try:
             async with stint:
@@ -200,7 +200,7 @@ class ProcessWorkspace:
         return plain(text)
 
 
-def _secrets() -> Generator[int]:
+def _block_ids() -> Generator[int]:
     """Yield numbers below 2**62 that no worker can guess, drawn by the page."""
     while True:
         drawn = os.urandom(_DRAWN_BYTES)
@@ -208,7 +208,7 @@ def _secrets() -> Generator[int]:
             yield int.from_bytes(drawn[start : start + 8]) >> 2
 
 
-_SECRETS = _secrets()
+_BLOCK_IDS = _block_ids()
 
 
 def _too_long(code: str) -> Execution:

@@ -80,7 +80,7 @@ def preset_from_config(
         n_parameters=n_parameters(architecture),
         licence="see the model's own page",
         needs_wide_dtype=shape.model_type in ("gemma2", "gemma3", "gemma3_text"),
-        takes_system_message=shape.model_type not in ("gemma", "gemma2"),
+        has_system_role=shape.model_type not in ("gemma", "gemma2"),
         variants=(variant, *_online(precision, repo)),
         source=origin,
     )

@@ -30,7 +30,7 @@ GEMMA_2B = ModelPreset(
     licence="Gemma Terms of Use",
     is_gated=True,
     needs_wide_dtype=True,
-    takes_system_message=False,
+    has_system_role=False,
     variants=(
         Variant(precision="fp16", method=Method.PLAIN, repo=_REPO, is_gated=True),
         Variant(precision="8bit", method=Method.FP8, repo=f"{_RED_HAT}-FP8"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.access import secrets_of
+from engine.cli.access import credentials_of
 from engine.manifest import read_manifest, write_manifest
 from tests.report.making import Said, make_run
 
@@ -60,7 +60,7 @@ def test_what_an_endpoint_was_shown_to_be_let_in_is_in_no_export_and_no_page(
     monkeypatch.setenv(variable, secret)
     assert export(run, "--format", "chat").returncode == 0
     assert secret not in (run / "exports" / "chat.jsonl").read_text(encoding="utf-8")
-    assert set(secrets_of(read_manifest(run).arms)) == {secret}
+    assert set(credentials_of(read_manifest(run).arms)) == {secret}
 
 
 @pytest.mark.parametrize(

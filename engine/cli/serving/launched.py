@@ -68,7 +68,7 @@ def launched(wanted: Wanted, hardware: HardwareProfile, vllm: Path | None) -> Se
         async with turns.open(log_dir) if turns else started(start, log_dir) as endpoints:
             found = {endpoint.model: endpoint for endpoint in endpoints}
             yield tuple(
-                [await _with_weights(found[one.key], servers[one.key], one) for one in presets]
+                [await _with_preset(found[one.key], servers[one.key], one) for one in presets]
             )
 
     return Serving(
@@ -187,9 +187,9 @@ async def _fetched(server: ServerPlan) -> EmbeddedModel:
     )
 
 
-async def _with_weights(endpoint: Endpoint, server: ServerPlan, preset: ModelPreset) -> Endpoint:
+async def _with_preset(endpoint: Endpoint, server: ServerPlan, preset: ModelPreset) -> Endpoint:
     """Return `endpoint` with what is known of the preset: its roles, and where its weights are."""
-    endpoint = msgspec.structs.replace(endpoint, has_system_role=preset.takes_system_message)
+    endpoint = msgspec.structs.replace(endpoint, has_system_role=preset.has_system_role)
     if endpoint.checkpoint:
         return endpoint
     if server.runtime == "llama.cpp":
