@@ -58,13 +58,30 @@ class Channel:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def receive(self) -> FromWorker:
-        """Wait for the worker's next frame; safe to cancel, no byte is lost.
+    async def receive(self, limit_s: float) -> FromWorker:
+        """Wait for the worker's next frame; safe to cancel and to repeat, no byte is lost.
 
         Raises:
+            TimeoutError: it did not come within `limit_s` seconds.
             LostError: the worker is gone.
             ViolationError: what it sent is not one frame of the protocol.
         """
+        body = self._buffer.take()
+        if body is None:
+            # A timer by itself: `asyncio.timeout` costs as much as all else here.
+            alarm = self._loop.call_later(limit_s, self._on_late)
+            try:
+                body = await self._arrived()
+            finally:
+                alarm.cancel()
+        if len(self._buffer):
+            raise ViolationError("a frame out of turn")
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise ViolationError(f"an unreadable frame ({type(error).__name__})") from error
+
+    async def _arrived(self) -> bytes:
         while (body := self._buffer.take()) is None:
             if self._is_ended:
                 raise LostError
@@ -73,12 +90,11 @@ class Channel:
                 await self._waiter
             finally:
                 self._waiter = None
-        if len(self._buffer):
-            raise ViolationError("a frame out of turn")
-        try:
-            return self._decoder.decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise ViolationError(f"an unreadable frame ({type(error).__name__})") from error
+        return body
+
+    def _on_late(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
 
     async def send(self, frame: Frame, fd: int = -1) -> None:
         """Write one frame, and the descriptor `fd` with it; it is the worker's turn to read.

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from functools import cached_property
-from pathlib import Path
 
 from engine.sandbox.channel import Channel
 
@@ -47,8 +46,8 @@ class Process:
         if self._pidfd < 0:
             return self._pid
         try:
-            text = Path(f"/proc/self/fdinfo/{self._pidfd}").read_text("ascii")
-            return int(text.partition("\nPid:")[2].split()[0])
+            with open(f"/proc/self/fdinfo/{self._pidfd}", "rb", buffering=0) as file:  # noqa: PTH123 - 1/4 the cost
+                return int(file.read().partition(b"\nPid:")[2].split()[0])
         except (OSError, ValueError, IndexError):
             return 0
 
@@ -87,11 +86,8 @@ class Process:
         """Kill it, wait until it is gone, and return how it ended."""
         self._is_ended = True
         self.signal(signal.SIGKILL)
-        try:
-            async with asyncio.timeout(_EXIT_S):
-                status = await asyncio.shield(self.exited)
-        except TimeoutError:
-            status = None
+        await asyncio.wait((self.exited,), timeout=_EXIT_S)
+        status = self.exited.result() if self.exited.done() else None
         return self._doom or f"the process was ended{_cause(status)}"
 
     def close(self) -> None:

@@ -49,8 +49,9 @@ class Stint:
         """
         while True:
             try:
-                async with asyncio.timeout(min(self._slice_s(), limit_s - self.used_s)):
-                    return await self._process.channel.receive()
+                return await self._process.channel.receive(
+                    min(self._slice_s(), limit_s - self.used_s)
+                )
             except TimeoutError:
                 if self.used_s >= limit_s:
                     raise

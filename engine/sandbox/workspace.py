@@ -1,6 +1,5 @@
 """One investigation's workspace: its worker, the blocks it runs, and a new worker after a loss."""
 
-import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -74,9 +73,8 @@ class ProcessWorkspace:
     async def _born(self) -> Process:
         process = self._process = await self._fork()
         try:
-            async with asyncio.timeout(_BEGIN_S):
-                await process.channel.send(self._begin)
-                reply = await process.channel.receive()
+            await process.channel.send(self._begin)
+            reply = await process.channel.receive(_BEGIN_S)
         except (LostError, ViolationError, TimeoutError, ValueError) as error:
             how = await process.end()
             raise SandboxError(f"a worker did not get ready: {str(error) or how}") from error
@@ -149,8 +147,7 @@ class ProcessWorkspace:
         await process.channel.send(Give(self._given))
         self._given = {}
         try:
-            async with asyncio.timeout(_BEGIN_S):
-                reply = await process.channel.receive()
+            reply = await process.channel.receive(_BEGIN_S)
         except TimeoutError:
             raise LostError("modules could not be loaded in time") from None
         if not isinstance(reply, Ready):
