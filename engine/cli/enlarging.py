@@ -50,6 +50,11 @@ def advice(run: Run) -> str | None:
     needed = [each.n_units + each.n_more for each in lacking if each.n_more is not None]
     if not needed or main.unit != "seed":
         return None
+    if run.manifest.fork:
+        return (
+            f"a verdict takes about {max(needed):,} seeds, and a fork has those of its run: fork "
+            "one with as many --replicates."
+        )
     return (
         f"a verdict takes about --replicates {max(needed):,}; --until-mde SIZE settles the number "
         "by itself."

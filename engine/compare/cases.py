@@ -56,11 +56,17 @@ Groups = tuple[tuple[Case, ...], ...]
 
 
 def by_unit(cases: Iterable[Case], *, in_phases: bool) -> Groups:
-    """Return `cases` in units: those of a phase together, or each by itself."""
+    """Return `cases` in units: those of a phase together, or those of a seed within it.
+
+    Forks of one investigation have its seed, and a beginning, in common: they are no independent
+    observations, however many there are.
+    """
     ordered = sorted(cases, key=lambda case: case.place)
-    if not in_phases:
-        return tuple((case,) for case in ordered)
-    return tuple(tuple(group) for _, group in groupby(ordered, key=lambda case: case.place[0]))
+
+    def unit_of(case: Case) -> tuple[str, int | None]:
+        return case.measures.phase, None if in_phases else case.transcript.investigation.seed
+
+    return tuple(tuple(group) for _, group in groupby(ordered, key=unit_of))
 
 
 class Sides(NamedTuple):

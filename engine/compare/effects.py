@@ -12,7 +12,7 @@ from engine.compare.cases import Groups, Question, Sides, sums, units_of
 from engine.compare.catalogue import MEASURES, Measure
 from engine.compare.definitions import DEFINITIONS
 from engine.compare.estimate import Estimate, Units, effect_of, estimate, holm, interval_of
-from engine.compare.judgement import judge, margin_of
+from engine.compare.judgement import LEAST_UNITS, judge, margin_of
 from engine.compare.result import ArmValue, Effect, NoiseFloor, Result, Unit
 from engine.compare.words import sentence
 
@@ -32,6 +32,11 @@ class Seen(NamedTuple):
     is_shared: bool
     margin: float | None
     """Settled before the run; None: as for all measures."""
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether chance is asked about it: it is of the models, and seen often enough."""
+        return not self.is_shared and self.found.n_units >= LEAST_UNITS
 
 
 def seen_in(sides: Sides, question: Question, place: int, *, is_noise: bool) -> tuple[Seen, ...]:
@@ -69,7 +74,7 @@ def adjusted(every: Sequence[Seen]) -> tuple[float | None, ...]:
     """Return the p of each, adjusted within its family; None: it is not tested."""
     families: dict[Family, list[int]] = {}
     for place, seen in enumerate(every):
-        if seen.effect.p is not None and not seen.is_shared:
+        if seen.effect.p is not None and seen.is_tested:
             families.setdefault(seen.family, []).append(place)
     found: dict[int, float] = {}
     for places in families.values():
@@ -106,7 +111,14 @@ def result_of(seen: Seen, p_holm: float | None, floors: Floors, unit: Unit) -> R
         for arm, groups in zip(sides.arms, (sides.first, sides.second), strict=True)
     )
     margin = seen.margin or margin_of(measure, (first.value, second.value))
-    verdict = judge(seen.effect, n_units=n_units, df=seen.found.df, p=p_holm, margin=margin)
+    verdict = judge(
+        seen.effect,
+        n_units=n_units,
+        n_telling=seen.found.n_units,
+        df=seen.found.df,
+        p=p_holm,
+        margin=margin,
+    )
     result = Result(
         measure=measure.name,
         label=measure.label,
@@ -118,6 +130,7 @@ def result_of(seen: Seen, p_holm: float | None, floors: Floors, unit: Unit) -> R
         first=first,
         second=second,
         n_units=n_units,
+        n_telling=seen.found.n_units,
         n_pairs=sides.n_pairs,
         effect=seen.effect,
         p_holm=p_holm,

@@ -2,10 +2,11 @@
 
 A unit is one independent observation: a seed within one phase, or a whole phase where there are
 several, for runs of one phase have its difficulty in common (E. Miller, Adding Error Bars to Evals,
-arXiv:2411.00640, section 2.2). Models share prompts, not randomness, so units are paired: only the
-difference within a unit counts. Every measure is a ratio of sums; the mean is the one whose
-denominators are all 1. Its standard error is the jackknife's over units (B. Efron and C. Stein, The
-Jackknife Estimate of Variance, Annals of Statistics 9, 1981), which for a mean is the usual one.
+arXiv:2411.00640, section 2.2). It counts for a measure where there is something to divide by.
+Models share prompts, not randomness, so units are paired: only the difference within a unit counts.
+Every measure is a ratio of sums; the mean is the one whose denominators are all 1. Its standard
+error is the jackknife's over units (B. Efron and C. Stein, The Jackknife Estimate of Variance,
+Annals of Statistics 9, 1981), which for a mean is the usual one.
 
 Where the number of seeds was chosen after a first stage, from its spread alone, the error is that
 of the first stage, with its degrees of freedom: the test is then exact whatever the spread, and the
@@ -46,6 +47,8 @@ class Estimate(NamedTuple):
     """Shape (...); NaN: nothing to divide by."""
     error: Array
     """Standard error; NaN: too few units to tell."""
+    n_units: int
+    """Units that say something."""
     df: int
     """Degrees of freedom of the error."""
 
@@ -70,8 +73,14 @@ def estimate(units: Units) -> Estimate:
     return Estimate(
         value=value_of(units.sums.sum(axis=-2)),
         error=_spread(told_by) / math.sqrt(n_all) if n_all else np.full(told_by.shape[:-2], np.nan),
-        df=told_by.shape[-2] - 1,
+        n_units=n_telling(units.sums),
+        df=n_telling(told_by) - 1,
     )
+
+
+def n_telling(sums: Array) -> int:
+    """Return in how many units there is something to divide by: in the arm with fewer of them."""
+    return int((sums[..., 1::2] > 0).sum(axis=-2).min())
 
 
 def _spread(sums: Array) -> Array:
@@ -156,11 +165,11 @@ def n_second_stage(units: Units, wanted: float) -> int:
 
     At least as many as there are; the spread of the first stage decides, never its difference.
     """
-    n_first = units.sums.shape[-2]
+    n_first, df = units.sums.shape[-2], n_telling(units.sums) - 1
     spread = float(_spread(units.sums))
-    if math.isnan(spread):
+    if math.isnan(spread) or df < 1:
         return n_first
-    return max(n_first, math.ceil((reach(n_first - 1) * spread / wanted) ** 2))
+    return max(n_first, math.ceil((reach(df) * spread / wanted) ** 2))
 
 
 def holm(ps: list[float]) -> list[float]:

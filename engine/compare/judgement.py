@@ -5,7 +5,8 @@ tied: the whole 95 % interval lies within the margin (equivalence by interval in
 D. Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987, with its 90 % interval widened to the one that
 is shown). Otherwise there are not enough runs: below six units nothing is said, for a test by signs
 could not find anything there either; from six on, as many are missing as it takes to find a
-difference of the size of the margin with 80 % probability.
+difference of the size of the margin with 80 % probability. Units in which an arm has nothing to
+divide by say nothing about that measure, and are none of the six.
 """
 
 import math
@@ -36,29 +37,37 @@ def margin_of(measure: Measure, values: tuple[float | None, float | None]) -> fl
 
 
 def judge(
-    effect: Effect, *, n_units: int, df: int, p: float | None, margin: float | None
+    effect: Effect,
+    *,
+    n_units: int,
+    n_telling: int,
+    df: int,
+    p: float | None,
+    margin: float | None,
 ) -> Verdict:
-    """Return the verdict on `effect`, seen in `n_units`; `p` is adjusted.
+    """Return the verdict on `effect`, seen in `n_units`, of which `n_telling` say something.
 
-    `df`: degrees of freedom of its error.
+    `df`: degrees of freedom of its error; `p` is adjusted.
     """
     if n_units and effect.difference is None:
         return Verdict("not measured")
-    if n_units < LEAST_UNITS:
-        return Verdict("not enough runs", LEAST_UNITS - n_units)
+    if n_telling < LEAST_UNITS:
+        enough = math.ceil(LEAST_UNITS * n_units / n_telling) if n_telling else LEAST_UNITS
+        return Verdict("not enough runs", enough - n_units)
     if effect.interval is None or margin is None or p is None:
         return Verdict("not enough runs")
     if p < 1 - LEVEL:
         return Verdict("differ")
     if -margin <= effect.interval.low and effect.interval.high <= margin:
         return Verdict("tied")
-    return Verdict("not enough runs", _n_more(effect, n_units, df, margin))
+    return Verdict("not enough runs", max(1, _enough(effect, n_units, df, p, margin) - n_units))
 
 
-def _n_more(effect: Effect, n_units: int, df: int, margin: float) -> int:
-    if not effect.mde:
-        enough = math.ceil(math.log(1 - LEVEL) / math.log(1 - margin)) if 0 < margin < 1 else _MOST
-    else:
+def _enough(effect: Effect, n_units: int, df: int, p: float, margin: float) -> int:
+    """Return how many units it takes in all."""
+    if effect.mde:
         spread = effect.mde / reach(df) * math.sqrt(n_units)
-        enough = n_for(spread, margin, most=_MOST + n_units) if margin else _MOST + n_units
-    return max(1, enough - n_units)
+        return n_for(spread, margin, most=_MOST + n_units) if margin else _MOST + n_units
+    if effect.difference:  # the same in every unit: each one more halves the p of the sign test
+        return n_units + math.floor(math.log2(p / (1 - LEVEL))) + 1
+    return math.ceil(math.log(1 - LEVEL) / math.log(1 - margin)) if 0 < margin < 1 else _MOST

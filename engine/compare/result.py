@@ -80,11 +80,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     first: ArmValue
     second: ArmValue
     n_units: int
+    n_telling: int
+    """Of them, those with something to divide by, in the arm that has fewer."""
     n_pairs: int
     """Pairs of investigations with one phase and seed that are in it."""
     effect: Effect
     p_holm: float | None
-    """p adjusted for all measures tested beside it; for the primary one, for the arms alone."""
+    """p adjusted for all measures tested beside it; for the primary one, for the arms alone. None:
+    it is not tested."""
     margin: float | None
     """Differences up to this count as none."""
     verdict: Word

@@ -95,6 +95,8 @@ def separation_of(sides: Sides) -> Separation:
 
 def parting_of(differences: Array) -> Parting | None:
     """Return the first difference beyond chance; shape (units, turns, features)."""
+    if not differences.size:
+        return None
     n_units, n_turns, n_features = differences.shape
     flat = differences.reshape(n_units, -1)
     scale = np.sqrt(n_units * (flat**2).sum(axis=0))

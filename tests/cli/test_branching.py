@@ -151,6 +151,19 @@ async def test_a_fork_with_another_model_is_answered_by_it(tmp_path: Path) -> No
         assert len(other.asks) == 2
 
 
+async def test_branches_of_one_seed_are_told_that_a_verdict_takes_more_seeds(
+    tmp_path: Path,
+) -> None:
+    async with endpoint(reply=stages) as server:
+        two = (*arm(server), "--endpoint", f"b={server.url}#{server.served[0]}", "--models", "a,b")
+        await run("compare", "1a", *two, *QUIET, "--out", "out", cwd=tmp_path)
+        eight = ("--at", "conclusions", "--replicates", "8", "--out", "fork")
+        done = await run("fork", "out", *eight, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "a verdict takes about 6 seeds" in done.err
+    assert "fork one with as many --replicates" in done.err
+
+
 async def test_a_killed_fork_goes_on_without_its_run(tmp_path: Path) -> None:
     at = ("--at", "activations", "--replicates", "3", "--concurrency", "2", "--display", "none")
     async with endpoint(reply=stages, latency_s=0.03) as server:

@@ -80,7 +80,11 @@ def transcript(
     ]
     return Transcript(
         investigation=Investigation(
-            id=f"{arm}.{phase}.{replicate}", model=arm, phase=phase, replicate=replicate, seed=7
+            id=f"{arm}.{phase}.{replicate}",
+            model=arm,
+            phase=phase,
+            replicate=replicate,
+            seed=replicate,
         ),
         started=0.0,
         ended=100.0,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engine.compare.cases import Case, Question
 from engine.compare.comparing import compare
@@ -90,6 +91,54 @@ def test_below_six_seeds_nothing_is_said_and_the_missing_ones_are_counted() -> N
     found = result(compare(cases, asked()), "turns")
     assert (found.verdict, found.n_more) == ("not enough runs", 4)
     assert "not enough runs: 4 more seeds (6 in all)" in found.words
+
+
+def test_branches_of_one_investigation_are_one_observation() -> None:
+    trunk = [turn(FINE, failed())] * 4
+
+    def branches(name: str, own: Turn) -> list[Case]:
+        found = [transcript([*trunk, own], arm=name, replicate=number) for number in range(8)]
+        one = [replace(each, investigation=replace(each.investigation, seed=0)) for each in found]
+        return [case(each) for each in one]
+
+    cases = branches("a", turn(FINE)) + branches("b", turn(failed()))
+    found = result(compare(cases, asked()), "error_rate")
+    assert (found.n_units, found.n_pairs, found.verdict) == (1, 8, "not enough runs")
+
+
+def seldom_failing(seeds: int, *, n_failing: int, after: Turn) -> Sequence[Sequence[Turn]]:
+    failing, faultless = [turn(failed()), after], [turn(FINE), turn(FINE)]
+    return [failing if seed < n_failing else faultless for seed in range(seeds)]
+
+
+def test_seeds_in_which_there_is_nothing_to_divide_by_do_not_count() -> None:
+    repaired, not_repaired = turn(FINE), turn(failed("TypeError", "another one"))
+    cases = [
+        case(transcript(made, arm=name, replicate=seed))
+        for name, after in (("a", repaired), ("b", not_repaired))
+        for seed, made in enumerate(seldom_failing(10, n_failing=2, after=after))
+    ]
+    found = result(compare(cases, asked(primary="repair_rate")), "repair_rate")
+    assert (found.n_units, found.n_telling, found.p_holm) == (10, 2, None)
+    assert "not enough runs: 20 more seeds (30 in all)" in found.words
+
+
+def test_a_difference_that_is_the_same_in_every_seed_lacks_only_a_few_more() -> None:
+    def made(n: int) -> Made:
+        return lambda _: [turn(FINE)] * n
+
+    cases = arm("a", made(5), seeds=6) + arm("b", made(15), seeds=6)
+    found = result(compare(cases, asked()), "turns")
+    assert (found.verdict, found.effect.mde) == ("not enough runs", 0)
+    assert found.n_more is not None
+    enough = 6 + found.n_more
+    cases = arm("a", made(5), seeds=enough) + arm("b", made(15), seeds=enough)
+    assert result(compare(cases, asked()), "turns").verdict == "differ"
+
+
+def test_arms_that_never_had_a_turn_part_nowhere() -> None:
+    cases = arm("a", lambda _: [], seeds=6) + arm("b", lambda _: [], seeds=6)
+    assert main_pair(compare(cases, asked())).separation.turn is None
 
 
 def test_a_difference_smaller_than_what_counts_is_said_to_be() -> None:

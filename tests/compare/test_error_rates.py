@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from engine.compare.estimate import Array, Units, estimate, reach
+from engine.compare.estimate import Array, Units, effect_of, estimate, reach
+from engine.compare.judgement import LEAST_UNITS
 from engine.compare.separation import FEATURES, parting_of
 from engine.compare.student import quantile
 
@@ -76,6 +77,19 @@ def test_error_rates_within_one_phase_keep_their_error_rate(units: int, seed: in
     rejected, covered = shares(sums.astype(float), 0.0)
     assert 0.03 <= rejected <= 0.07
     assert 0.93 <= covered <= 0.97
+
+
+@pytest.mark.parametrize(("units", "share", "seed"), [(8, 0.3, 13), (10, 0.2, 14), (20, 0.3, 15)])
+def test_measures_that_few_seeds_say_something_about_keep_their_error_rate(
+    units: int, share: float, seed: int
+) -> None:
+    drawn = np.random.default_rng(seed)
+    occasions = drawn.binomial(1, share, size=(2_000, units, 2))
+    taken = drawn.binomial(occasions, 0.5)
+    sums = np.stack([taken[..., 0], occasions[..., 0], taken[..., 1], occasions[..., 1]], -1)
+    found = [estimate(Units(each)) for each in sums.astype(float)]
+    tested = [each for each in found if each.n_units >= LEAST_UNITS]
+    assert sum((effect_of(each).p or 0) < 0.05 for each in tested) <= 0.06 * len(found)
 
 
 def two_stages(drawn: np.random.Generator, difference: float, wanted: float) -> tuple[float, float]:
