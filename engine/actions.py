@@ -5,13 +5,15 @@ from functools import lru_cache
 
 import msgspec
 
-from engine.fences import fences
+from engine.fences import fenced_lines, fences
 from engine.phase import ReplyRules
 from engine.repetition import runs_in_circles
 
 _PYTHON_TAGS = frozenset({"", "python", "py", "python3"})
 _OPENING_PYTHON_FENCE = re.compile(r"(```|~~~)[ \t]*(python|py)\b", re.IGNORECASE)
 _QUESTION_TAIL_CHARS = 200
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+"""As CommonMark has them: with their ends, of which there are three."""
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="action"):
@@ -75,21 +77,12 @@ def own_part(text: str, rules: ReplyRules) -> str:
     """Return `text` up to where the model begins to write somebody else's part."""
     if not any(mark in text for mark in rules.foreign_marks):
         return text
-    fence, n_chars = "", 0
-    for line in text.splitlines(keepends=True):
-        bare = line.strip()
-        if not fence and bare.startswith(rules.foreign_marks):
+    fenced, n_chars = fenced_lines(text), 0
+    for number, line in enumerate(_LINE.findall(text)):
+        if number not in fenced and line.strip().startswith(rules.foreign_marks):
             return text[:n_chars]
-        fence = _fence_after(bare, fence)
         n_chars += len(line)
     return text
-
-
-def _fence_after(line: str, fence: str) -> str:
-    """Return the mark of the fence that is open after `line`, or nothing."""
-    if fence:
-        return "" if line.startswith(fence) and not line.strip("`~") else fence
-    return line[:3] if line.startswith(("```", "~~~")) else ""
 
 
 def tag_of(action: AnyAction) -> str:

@@ -6,10 +6,8 @@ last turns whole. The journal keeps everything.
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
 from engine.chat import ChatRequest
-from engine.context import recent, reply_tokens, summary_tokens, text_tokens
+from engine.context import recent, reply_tokens, share_of, summary_tokens, text_tokens
 from engine.errors import ContextOverflowError
 from engine.phase import Phase
 from engine.prompts import render
@@ -23,14 +21,15 @@ _N_FIXED = 2
 
 def summary_requests(
     phase: Phase, standing: Standing, *, window: int | None, prompt: int, seed: int
-) -> tuple[ChatRequest, ChatRequest]:
-    """Return the request for a summary: the conversation with a question at its end.
+) -> tuple[ChatRequest, ...]:
+    """Return requests for a summary, in the order in which to try them.
 
-    What was sent before stays its prefix, so that the server need not read it again. The second
-    request is for a server that finds this too long: it leaves out the last turns, which stay.
+    The first is the conversation with a question at its end: what was sent before stays its
+    prefix, so that the server need not read it again. The second leaves out the last turns, which
+    stay; it is for where the first is too long.
 
     Raises:
-        ContextOverflowError: there is nothing that a summary could replace.
+        ContextOverflowError: there is nothing that a summary could replace, or no room for one.
     """
     messages = standing.conversation.messages
     kept = _kept(standing, window, prompt)
@@ -39,18 +38,21 @@ def summary_requests(
         raise ContextOverflowError(f"{prompt} tokens: the prompt alone fills the window")
     target = summary_tokens(prompt, messages, kept)
     question = render(phase.texts.summarise, n_words=int(target * _WORDS_PER_TOKEN))
-    asked = prompt + text_tokens([question])
-    max_tokens = reply_tokens(window, asked, target + phase.compaction.spare_tokens)
-    if not max_tokens:
+
+    def asking(about: Sequence[Message]) -> ChatRequest:
+        asked = int(prompt * share_of(about, messages)) + text_tokens([question])
+        return ChatRequest(
+            conversation=_asked(about, question),
+            seed=seed,
+            temperature=phase.compaction.temperature,
+            top_p=phase.sampling.top_p,
+            max_tokens=reply_tokens(window, asked, target + phase.compaction.spare_tokens),
+        )
+
+    requests = tuple(each for each in (asking(messages), asking(going)) if each.max_tokens)
+    if not requests:
         raise ContextOverflowError(f"{prompt} tokens leave no room for a summary in {window}")
-    whole = ChatRequest(
-        conversation=_asked(messages, question),
-        seed=seed,
-        temperature=phase.compaction.temperature,
-        top_p=phase.sampling.top_p,
-        max_tokens=max_tokens,
-    )
-    return whole, replace(whole, conversation=_asked(going, question))
+    return requests
 
 
 def compacted(
@@ -70,5 +72,5 @@ def _asked(messages: Sequence[Message], question: str) -> Conversation:
 def _kept(standing: Standing, window: int | None, prompt: int) -> tuple[Message, ...]:
     """Return the last turns that stay; none, when the experiment has only been opened."""
     messages = standing.conversation.messages
-    is_opened_only = messages[-1].content == standing.opening
-    return () if is_opened_only else recent(window or prompt, prompt, messages)
+    openings = [n for n, message in enumerate(messages) if message.content == standing.opening]
+    return recent(window or prompt, prompt, messages, after=max(openings, default=1))

@@ -53,11 +53,16 @@ def is_near_full(window: int | None, prompt: int) -> bool:
     return window is not None and prompt >= _NEAR_SHARE * window
 
 
-def recent(window: int, prompt: int, messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Return the last turns that may stay whole: from a reply on, and at the least the last one."""
+def recent(
+    window: int, prompt: int, messages: Sequence[Message], *, after: int
+) -> tuple[Message, ...]:
+    """Return the last turns that may stay whole: from a reply on, and at the least the last one.
+
+    None from before the message at `after`: it opened the experiment.
+    """
     tokens_per_char = prompt / max(1, _n_chars(messages))
     room = window * next(share for least, share in _RECENT_SHARES if window >= least)
-    replies = [n for n, message in enumerate(messages) if message.role == "assistant"]
+    replies = [n for n, m in enumerate(messages) if m.role == "assistant" and n > after]
     fitting = [n for n in replies if _n_chars(messages[n:]) * tokens_per_char <= room]
     first = fitting[0] if fitting else replies[-1] if replies else len(messages)
     return tuple(messages[first:])
@@ -65,9 +70,13 @@ def recent(window: int, prompt: int, messages: Sequence[Message]) -> tuple[Messa
 
 def summary_tokens(prompt: int, messages: Sequence[Message], kept: Sequence[Message]) -> int:
     """Return how long a summary of `messages` but those `kept` may be: a fifth of them."""
-    n_chars = _n_chars(messages)
-    share = (n_chars - _n_chars(kept)) / max(1, n_chars)
+    share = 1 - share_of(kept, messages)
     return max(MIN_REPLY_TOKENS, int(prompt * share) // _COMPRESSION)
+
+
+def share_of(some: Iterable[Message], messages: Iterable[Message]) -> float:
+    """Return how much of `messages` are `some` of them, by their characters."""
+    return _n_chars(some) / max(1, _n_chars(messages))
 
 
 def _n_chars(messages: Iterable[Message]) -> int:

@@ -101,6 +101,11 @@ class CompletionReceived(Event, frozen=True, tag="completion_received"):
         """The model's own part of the reply: what the conversation keeps."""
         return self.completion.text[: self.own_chars]
 
+    @property
+    def finish_reason(self) -> str:
+        """How the own part ended: it is whole where somebody else's part was begun after it."""
+        return self.completion.finish_reason if self.own_chars is None else "stop"
+
 
 class Compacted(Event, frozen=True, tag="compacted"):
     """The window was nearly full: the model summarised what happened, and goes on from that."""

@@ -70,6 +70,15 @@ def parsed_fences(text: str) -> list[Fence]:
     return [Fence(token.info, token.content) for token in tokens if token.type == "fence"]
 
 
+def fenced_lines(text: str) -> frozenset[int]:
+    """Return the numbers of the lines that stand in fenced blocks, marks included."""
+    found: set[int] = set()
+    for token in _parser().parse(text):
+        if token.type == "fence" and token.map:
+            found.update(range(*token.map))
+    return frozenset(found)
+
+
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark")

@@ -7,6 +7,7 @@ that could not be folded from its events.
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
@@ -35,7 +36,14 @@ from engine.requirements import checked
 from engine.revival import Revival
 from engine.sandbox import Answer, Sandbox, Workspace
 from engine.standing import Standing
-from engine.transcript import Call, Conversation, Investigation, Message, StopReason
+from engine.transcript import (
+    Call,
+    Completion,
+    Conversation,
+    Investigation,
+    Message,
+    StopReason,
+)
 from engine.verdict import judge
 
 _LETS_NEXT_BEGIN = frozenset(
@@ -167,8 +175,10 @@ class _Course:
     async def run(self) -> StopReason:
         ends = self._standing.ends
         for experiment in self._phase.experiments[len(ends) :]:
-            if ends and (ends[-1] not in _LETS_NEXT_BEGIN or self._limit()):
+            if ends and ends[-1] not in _LETS_NEXT_BEGIN:
                 break
+            if ends and (limit := self._limit()):
+                return limit
             await self._conduct(experiment)
         return ends[-1]
 
@@ -226,14 +236,11 @@ class _Course:
             ContextOverflowError: there is nothing left to summarise, or no room for a summary.
         """
         standing, seed = self._standing, self._summary_seed()
-        whole, shorter = summary_requests(
+        requests = summary_requests(
             self._phase, standing, window=window, prompt=prompt, seed=seed
         )
         await self._parts.record.secure()
-        try:
-            completion = await self._parts.chat.complete(whole)
-        except ContextOverflowError:
-            completion = await self._parts.chat.complete(shorter)
+        completion = await self._first_that_fits(requests)
         self._happens(
             Compacted(
                 time=self._now(),
@@ -245,6 +252,13 @@ class _Course:
                 ),
             )
         )
+
+    async def _first_that_fits(self, requests: Sequence[ChatRequest]) -> Completion:
+        *longer, last = requests
+        for request in longer:
+            with suppress(ContextOverflowError):
+                return await self._parts.chat.complete(request)
+        return await self._parts.chat.complete(last)
 
     async def _ask(self, experiment: Experiment, prompt: int) -> None:
         """Get one completion.
@@ -274,8 +288,7 @@ class _Course:
         """Do what the reply asks for, and say what came of it."""
         standing, rules = self._standing, self._phase.rules
         assert standing.asked is not None
-        completion = standing.asked.completion
-        action = parse(standing.asked.own_text, completion.finish_reason, rules)
+        action = parse(standing.asked.own_text, standing.asked.finish_reason, rules)
         blocks = action.blocks if isinstance(action, RunCode) and experiment.has_code else ()
         executions = tuple([await self._workspace.execute(block) for block in blocks])
         verdict = judge(self._phase, experiment, standing, action, executions)

@@ -78,10 +78,9 @@ def _short_literal(output: str) -> str | None:
     if output[0] not in "[{" or output[-1] not in "]}":
         return None
     try:
-        value: object = ast.literal_eval(output)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        short = _short_collection(ast.literal_eval(output))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
-    short = _short_collection(value)
     return short if short is not None and len(short) <= _SHOWN_CHARS else None
 
 

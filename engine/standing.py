@@ -10,6 +10,7 @@ from engine.events import (
     ExperimentEnded,
     ExperimentStarted,
     Fork,
+    InvestigationResumed,
     InvestigationStarted,
     TurnEnded,
 )
@@ -43,6 +44,8 @@ class Standing:
     n_compactions: int = 0
     asked: CompletionReceived | None = None
     """A completion that was received and not acted on yet."""
+    acting_since: float = 0.0
+    """When work on it began: as it was received, or taken up again by a resume."""
     last: TurnEnded | None = None
     """The last turn of the open experiment."""
     ends: list[StopReason] = field(default_factory=list[StopReason])
@@ -71,6 +74,8 @@ class Standing:
                 self._compact(event)
             case TurnEnded():
                 self._end_turn(event)
+            case InvestigationResumed():
+                self.acting_since = event.time
             case ExperimentEnded():
                 self.ends.append(event.stop_reason)
                 self.experiment = None
@@ -110,21 +115,26 @@ class Standing:
     def _receive(self, event: CompletionReceived) -> None:
         self.send_unsent()
         self.conversation.append(Message("assistant", event.own_text))
-        self.counted, self.uncounted = event.completion.usage, []
-        self.n_replies, self.replied = self.n_replies + 1, self.replied + self.counted
-        self.asked = event
+        usage = event.completion.usage
+        if usage.prompt_tokens:
+            self.counted, self.uncounted = usage, []
+        else:  # the server does not count
+            self.uncounted.append(event.own_text)
+        self.n_replies, self.replied = self.n_replies + 1, self.replied + usage
+        self.asked, self.acting_since = event, event.completion.received
 
     def _compact(self, event: Compacted) -> None:
         usage = event.completion.usage
         self.ledger = self.ledger.spend_tokens(usage)
-        self.conversation = Conversation(event.messages)
+        self.conversation, self.unsent = Conversation(event.messages), None
         self.counted, self.uncounted = None, [message.content for message in event.messages]
         self.n_compactions += 1
 
     def _end_turn(self, event: TurnEnded) -> None:
         assert self.asked is not None, "a turn ends after its completion"
         completion = self.asked.completion
-        self.ledger = self.ledger.spend(completion.usage, event.time - completion.sent)
+        seconds = completion.received - completion.sent + event.time - self.acting_since
+        self.ledger = self.ledger.spend(completion.usage, seconds)
         self.unsent = event.observation
         outputs = tuple(execution.output for execution in event.executions)
         self.done.append((self.asked.own_text, outputs))

@@ -110,6 +110,20 @@ def test_marks_inside_code_are_the_models_own() -> None:
     assert own_part(text, FOREIGN) == text
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        "```print(1)``` prints one.\n",
+        "- ```python\n  a()\n  ```\n",
+        "1. ```python\n   a()\n   ```\n",
+        "````\n```\n````\n",
+        "````\n```\n````\r\n",
+    ],
+)
+def test_what_follows_any_form_of_code_is_seen_to_be_foreign(own: str) -> None:
+    assert own_part(own + "Output:\n1\n```python\ninvented()\n```", FOREIGN) == own
+
+
 @given(st.text())
 def test_the_own_part_is_always_a_beginning(text: str) -> None:
     assert text.startswith(own_part(text, FOREIGN))

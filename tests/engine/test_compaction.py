@@ -1,16 +1,21 @@
 """Long conversations in small windows."""
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
+import msgspec
+
 from engine.chat import ChatRequest
 from engine.chat.scripted import ScriptedBackend
+from engine.compaction import compacted
 from engine.errors import ContextOverflowError
-from engine.events import Compacted, CompletionReceived
+from engine.events import Compacted, CompletionReceived, Event
 from engine.loop import investigate
 from engine.phase import Experiment, Phase
-from engine.transcript import Completion, Conversation, StopReason
-from tests.engine.investigating import CASE, a_phase, parts_with, run_block
+from engine.standing import Standing
+from engine.transcript import Completion, Conversation, Message, StopReason, Usage
+from tests.engine.investigating import CASE, Kept, a_phase, again, parts_with, run_block
 
 WINDOW = 2048
 TURNS = 30
@@ -39,15 +44,28 @@ def number_in(conversation: Conversation) -> int:
     return max(counted, default=0)
 
 
+class StoppedError(Exception):
+    """A first completion was recorded."""
+
+
+class Stopping(Kept):
+    """A record that stops the investigation at the first completion."""
+
+    def append(self, event: Event) -> None:
+        super().append(event)
+        if isinstance(event, CompletionReceived | Compacted):
+            raise StoppedError
+
+
 class Watching:
     """A backend that keeps every conversation it was asked to continue."""
 
     def __init__(self) -> None:
-        self.seen: list[ChatRequest] = []
+        self.sent: list[tuple[Message, ...]] = []
         self._inner = ScriptedBackend(counting, max_model_len=WINDOW)
 
     async def complete(self, request: ChatRequest) -> Completion:
-        self.seen.append(request)
+        self.sent.append(tuple(request.conversation.messages))
         return await self._inner.complete(request)
 
 
@@ -80,17 +98,11 @@ async def test_roles_alternate_and_the_system_message_stays_after_a_compaction()
 
 
 async def test_the_prefix_of_a_conversation_never_changes_between_compactions() -> None:
-    sent: list[tuple[str, ...]] = []
-
-    class Keeping(Watching):
-        async def complete(self, request: ChatRequest) -> Completion:
-            sent.append(tuple(m.content for m in request.conversation.messages))
-            return await super().complete(request)
-
-    async with parts_with(Keeping(), phase=long_phase(10)) as (parts, kept):
+    chat = Watching()
+    async with parts_with(chat, phase=long_phase(10)) as (parts, kept):
         await investigate(CASE, replace(parts, window=100_000))
     assert not any(isinstance(event, Compacted) for event in kept.events)
-    assert all(after[: len(before)] == before for before, after in pairwise(sent))
+    assert all(after[: len(before)] == before for before, after in pairwise(chat.sent))
 
 
 async def test_an_overflow_that_only_the_server_saw_is_compacted_once() -> None:
@@ -109,6 +121,58 @@ async def test_an_overflow_that_only_the_server_saw_is_compacted_once() -> None:
         reason = await investigate(CASE, parts)
     assert reason == StopReason.TURN_LIMIT
     assert n_refused == sum(isinstance(event, Compacted) for event in kept.events) > 0
+
+
+async def test_after_a_resume_the_request_is_the_one_that_was_on_its_way() -> None:
+    chat, n_before = Watching(), 0
+    async with parts_with(chat, phase=long_phase(TURNS)) as (parts, kept):
+        await investigate(CASE, replace(parts, window=WINDOW))
+        for place, event in enumerate(kept.events):
+            if not isinstance(event, CompletionReceived | Compacted):
+                continue
+            revived = Watching()
+            going = replace(again(parts, revived), window=WINDOW, record=Stopping())
+            with suppress(StoppedError):
+                await investigate(CASE, going, kept.events[:place])
+            assert revived.sent[0] == chat.sent[n_before]
+            n_before += 1
+    assert n_before == len(chat.sent)
+
+
+async def test_a_last_turn_that_leaves_no_room_is_summarised_around() -> None:
+    def talkative(conversation: Conversation, seed: int) -> str:
+        said = counting(conversation, seed)
+        return said if said.startswith("I have") else said + "\n\n" + "and so on " * 190
+
+    chat = ScriptedBackend(talkative, max_model_len=WINDOW)
+    phase = long_phase(20)
+    sampling = phase.sampling.model_copy(update={"max_tokens": 600})
+    roomy = phase.model_copy(update={"sampling": sampling})
+    async with parts_with(chat, phase=roomy) as (parts, kept):
+        assert await investigate(CASE, replace(parts, window=WINDOW)) == StopReason.TURN_LIMIT
+    assert any(isinstance(event, Compacted) for event in kept.events)
+
+
+async def test_a_server_that_does_not_count_is_asked_for_summaries_too() -> None:
+    class Uncounted(Watching):
+        async def complete(self, request: ChatRequest) -> Completion:
+            return msgspec.structs.replace(await super().complete(request), usage=Usage())
+
+    async with parts_with(Uncounted(), phase=long_phase(60)) as (parts, kept):
+        assert await investigate(CASE, replace(parts, window=WINDOW)) == StopReason.TURN_LIMIT
+    assert any(isinstance(event, Compacted) for event in kept.events)
+
+
+def test_nothing_of_the_experiment_before_stays_behind_the_prompt_of_the_open_one() -> None:
+    standing = Standing(opening="The second task.")
+    said = [Message("system", "You are."), Message("user", "The first task.")]
+    said += [Message("assistant", "first " * 40), Message("user", "output " * 20)] * 9
+    said += [Message("assistant", "first"), Message("user", standing.opening)]
+    last = [Message("assistant", "second"), Message("user", "output")]
+    for message in [*said, *last]:
+        standing.conversation.append(message)
+    going_on = compacted(long_phase(), standing, "It is so.", window=WINDOW, prompt=1700)
+    assert list(going_on[2:]) == last
 
 
 async def test_a_prompt_that_fills_the_window_alone_ends_with_context_full() -> None:

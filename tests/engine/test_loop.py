@@ -1,6 +1,7 @@
 """One investigation: real sandbox, real introspection, scripted replies."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from engine.loop import investigate, turn_seed
 from engine.phase import Experiment, Phase
 from engine.transcript import Completion, Conversation, StopReason, Usage
 from phases.load import get_phase
-from tests.engine.investigating import CASE, DONE, Kept, a_phase, parts_with, run_block
+from tests.engine.investigating import CASE, DONE, Kept, a_phase, again, parts_with, run_block
 
 
 async def outcome(
@@ -146,6 +147,33 @@ async def test_an_invented_output_is_cut_off_and_the_real_one_is_sent() -> None:
     assert said[2].startswith("Output:\n42\n\nOnly your own part of the reply counted")
     (first, _) = [event for event in kept.events if isinstance(event, CompletionReceived)]
     assert "999" in first.completion.text, "the journal keeps the whole reply"
+
+
+async def test_a_reply_that_is_cut_while_it_invents_an_output_is_acted_on() -> None:
+    own = run_block("print(6 * 7)")
+    inventing = Completion(
+        text=f"{own}\n\nOutput:\n41 41 41",
+        finish_reason="length",
+        usage=Usage(),
+        sent=0,
+        received=1,
+    )
+    _, said, _ = await outcome([inventing, DONE])
+    assert any(text.startswith("Output:\n42") for text in said)
+
+
+async def test_the_time_of_an_interruption_is_charged_to_nobody() -> None:
+    now, phase = 1000.0, a_phase(experiment(max_seconds=60))
+    async with parts_with([run_block("1"), DONE], phase=phase) as (parts, kept):
+        chat = ScriptedBackend(in_order([run_block("1"), DONE]), clock=lambda: now)
+        timed = replace(again(parts, chat), clock=lambda: now)
+        await investigate(CASE, timed)
+        first = next(n for n, e in enumerate(kept.events) if isinstance(e, CompletionReceived))
+        now += 36_000
+        resumed = replace(again(parts, chat), clock=lambda: now)
+        reason = await investigate(CASE, resumed, kept.events[: first + 1])
+    assert reason == StopReason.COMPLETED
+    assert resumed.standing.ledger.seconds < 1
 
 
 async def test_the_same_turn_over_and_over_is_nudged_then_stuck() -> None:

@@ -1,5 +1,7 @@
 """What goes back to the model."""
 
+import pytest
+
 from engine.observation import observe, shorten
 from engine.transcript import NAMESPACE_LOST, Execution, ExecutionError
 from engine.verdict import reminder
@@ -58,6 +60,19 @@ def test_a_long_dict_keeps_its_first_items() -> None:
     assert "'key19': 19" in text
     assert "'key20'" not in text
     assert "1000 items in all" in text
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "{{" + "'key': 1, " * 300 + "}}",
+        "{[1], " + "[2], " * 500 + "}",
+        f"[0x{'f' * 6000}, {'0, ' * 30}0]",
+        "[" * 3000 + "]" * 3000,
+    ],
+)
+def test_what_only_looks_like_a_literal_is_shortened_as_text(output: str) -> None:
+    assert "characters, 1 lines in all" in shorten(output)
 
 
 def test_the_error_at_the_end_of_a_long_output_is_always_shown() -> None:
