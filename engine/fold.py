@@ -1,11 +1,15 @@
 """Events -> transcripts. Pure: what a run is follows from its journal alone."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from engine.errors import UsageError
 from engine.events import (
     AnyEvent,
+    Compacted,
     CompletionReceived,
+    Event,
     ExperimentEnded,
     ExperimentStarted,
     InvestigationEnded,
@@ -14,6 +18,7 @@ from engine.events import (
     TurnEnded,
 )
 from engine.transcript import (
+    NAME,
     Investigation,
     Message,
     Origin,
@@ -23,14 +28,31 @@ from engine.transcript import (
     Turn,
 )
 
+_Happening = (
+    ExperimentStarted
+    | CompletionReceived
+    | Compacted
+    | TurnEnded
+    | ExperimentEnded
+    | InvestigationEnded
+    | InvestigationResumed
+)
+"""What goes on in an investigation that was started."""
+
 
 def transcripts(events: Iterable[AnyEvent]) -> tuple[Transcript, ...]:
-    """Return what `events` record, one transcript per investigation, in order of their start."""
+    """Return what `events` record, one transcript per investigation, in order of their start.
+
+    Raises:
+        UsageError: an event lacks the one that it depends on, or has a name that is none.
+    """
     drafts: dict[str, _Draft] = {}
     for event in events:
         if isinstance(event, InvestigationStarted):
             drafts[event.investigation] = _begun(event)
-        elif isinstance(event, _Draft.EVENTS):
+        elif isinstance(event, _Happening):
+            if event.investigation not in drafts:
+                raise _lacking(InvestigationStarted, event)
             drafts[event.investigation].take(event)
     return tuple(draft.transcript() for draft in drafts.values())
 
@@ -48,28 +70,41 @@ def investigation_of(start: InvestigationStarted) -> Investigation:
 
 
 def _begun(start: InvestigationStarted) -> "_Draft":
+    _check_names(start)
     draft = _Draft(start)
     for event in start.fork.events if start.fork else ():
-        if isinstance(event, _Draft.EVENTS):
+        if isinstance(event, _Happening):
             draft.take(event)
     draft.n_inherited = len(draft.turns)
     return draft
 
 
-@dataclass
-class _Draft:
-    EVENTS = (
-        ExperimentStarted,
-        CompletionReceived,
-        TurnEnded,
-        ExperimentEnded,
-        InvestigationEnded,
-        InvestigationResumed,
+def _check_names(start: InvestigationStarted) -> None:
+    """Raise UsageError if a name is none: files and addresses are called by them."""
+    for name in (start.investigation, start.model, start.phase):
+        if not re.fullmatch(NAME, name):
+            raise UsageError(
+                f"events.jsonl: {name!r} is no name of an investigation, model or phase: these "
+                "have letters, digits and . _ - only. The file was changed by hand: restore it."
+            )
+
+
+def _lacking(needed: type[Event], event: _Happening) -> UsageError:
+    """Return the error of an `event` without the one that it depends on."""
+    name = event.investigation
+    kind, before = event.__struct_config__.tag, needed.__struct_config__.tag
+    return UsageError(
+        f"events.jsonl: {name} has {kind} (time {event.time}) and no {before} for it. "
+        f"A line was taken out: restore the file, or take out all lines of {name}."
     )
 
+
+@dataclass
+class _Draft:
     start: InvestigationStarted
     end: InvestigationEnded | None = None
     asked: CompletionReceived | None = None
+    """A completion that no turn has ended yet."""
     unsent: str | None = None
     """Last observation, until it is known whether it was sent by itself or opens a prompt."""
     messages: list[Message] = field(default_factory=list[Message])
@@ -81,15 +116,7 @@ class _Draft:
     experiments: dict[str, StopReason | None] = field(default_factory=dict[str, StopReason | None])
     checks: list[RequirementCheck] = field(default_factory=list[RequirementCheck])
 
-    def take(
-        self,
-        event: ExperimentStarted
-        | CompletionReceived
-        | TurnEnded
-        | ExperimentEnded
-        | InvestigationEnded
-        | InvestigationResumed,
-    ) -> None:
+    def take(self, event: _Happening) -> None:
         match event:
             case ExperimentStarted():
                 self.experiments[event.experiment] = None
@@ -97,6 +124,8 @@ class _Draft:
                 self.unsent = None
             case CompletionReceived():
                 self._take_completion(event)
+            case Compacted():
+                pass  # the transcript keeps what the model no longer sees
             case TurnEnded():
                 self._take_turn(event)
             case ExperimentEnded():
@@ -109,12 +138,15 @@ class _Draft:
                 self.revivals.append((event.is_exact, len(self.turns)))
 
     def _take_completion(self, event: CompletionReceived) -> None:
+        if event.experiment not in self.experiments:
+            raise _lacking(ExperimentStarted, event)
         self._send_observation()
         self.messages.append(Message("assistant", event.own_text))
         self.asked = event
 
     def _take_turn(self, event: TurnEnded) -> None:
-        assert self.asked is not None, "a turn ends after its completion"
+        if self.asked is None:
+            raise _lacking(CompletionReceived, event)
         self.unsent = event.observation
         self.turns.append(
             Turn(
@@ -127,6 +159,7 @@ class _Draft:
                 observation=event.observation,
             )
         )
+        self.asked = None
 
     def _send_observation(self) -> None:
         if self.unsent is not None:

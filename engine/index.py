@@ -16,7 +16,8 @@ import msgspec
 
 from engine.errors import UsageError
 from engine.events import AnyEvent
-from engine.journal import decode_event
+from engine.fold import transcripts
+from engine.journal import UNDECODABLE, decode_event
 from engine.transcript import StopReason, Usage
 
 INDEX = "index.sqlite"
@@ -76,14 +77,20 @@ class Index:
         )
 
     def events(self, investigation: str) -> list[AnyEvent]:
-        """Return all that is recorded of one investigation, oldest first."""
+        """Return all that is recorded of one investigation, oldest first.
+
+        Raises:
+            UsageError: a line of it is no event, or missing.
+        """
         rows = self._database.execute(
             "SELECT start, size FROM lines WHERE id = ? ORDER BY start", (investigation,)
         )
-        return [
+        found = [
             decode_event(self._read(start, size), f"events.jsonl, byte {start}")
             for start, size in rows
         ]
+        transcripts(found)  # one that lacks a line is refused before anybody goes on with it
+        return found
 
     def _read(self, start: int, size: int) -> bytes:
         self._journal.seek(start)
@@ -176,7 +183,7 @@ class _News:
     def take(self, start: int, data: bytes) -> None:
         try:
             line = _DECODER.decode(data)
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             return  # whoever reads the journal itself says what is wrong with it
         name = line.investigation
         if not name:

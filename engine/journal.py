@@ -23,9 +23,13 @@ from engine.events import AnyEvent, Compacted, CompletionReceived, Event
 _WITH_COMPLETION = (CompletionReceived, Compacted)
 _GATHER_S = 0.05
 """Longest time that an event waits for others before it is written."""
+_STEP_BYTES = 2**16
 _sync = getattr(os, "fdatasync", os.fsync)
 """macOS has no fdatasync."""
 _DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of bytes that are not what they should be: bad UTF-8 and deep nesting have
+errors of Python's own."""
 
 
 class Journal:
@@ -178,7 +182,7 @@ def locked(path: Path) -> Generator[int]:
     """
     fd = _open_locked(path)
     try:
-        _cut_torn_line(path, fd)
+        _cut_torn_line(fd)
         yield fd
     finally:
         os.close(fd)
@@ -221,7 +225,7 @@ def decode_event(line: bytes, place: str) -> AnyEvent:
     """
     try:
         return _DECODER.decode(line)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise UsageError(
             f"{place}: not an event of this version ({error}). "
             "The file was changed by hand or written by another version."
@@ -262,8 +266,20 @@ def _open_locked(path: Path) -> int:
     return fd
 
 
-def _cut_torn_line(path: Path, fd: int) -> None:
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
+def _cut_torn_line(fd: int) -> None:
+    size = os.fstat(fd).st_size
+    whole = _end_of_lines(fd, size)
+    if whole < size:
         os.ftruncate(fd, whole)
+
+
+def _end_of_lines(fd: int, size: int) -> int:
+    """Return where the last whole line ends, looked for from the end of the file."""
+    end = size
+    while end:
+        start = max(0, end - _STEP_BYTES)
+        place = os.pread(fd, end - start, start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+        end = start
+    return 0

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.errors import RunError, UsageError
 from engine.journal import write_durably
 from engine.phase import Phase
+from engine.transcript import NAME
 
 FORMAT = 1
 """Version of the layout of a run directory."""
@@ -37,12 +38,14 @@ class ModelFacts(_Value):
 class Arm(_Value):
     """One model of the study and where it answers: `engine.endpoint.Endpoint`, and its weights."""
 
-    model: str
+    model: str = Field(pattern=f"^{NAME}$")
     url: str
     served_model: str
     key_variable: str
     checkpoint: str | None
     """Directory, or repository of the hub with the commit that was read: OWNER/NAME@COMMIT."""
+    quantization: str | None = None
+    """How the server has quantised these weights; None: it serves them as they are stored."""
     checkpoint_fingerprint: str | None
     """Hash of configuration and headers of the weights; None when they cannot be read."""
     facts: ModelFacts | None = None

@@ -2,8 +2,9 @@
 
 Until the documents are granted, nothing that only conditions with documents have may be seen: the
 terms of the module, and passages of any set. After that, nothing that only the other set has. A
-finding that was read must have been stored by the same investigation. What the model wrote itself
-before is its own, so an error that quotes the model's guess is no leak.
+finding that was read must have been stored by the same investigation, or begin one that was: a
+summary shows no more of a long one. What the model wrote itself before is its own, so an error that
+quotes the model's guess is no leak.
 """
 
 import re
@@ -105,7 +106,7 @@ class Forbidden:
                 found = " ".join(words[place : place + n])
                 if found not in told and f" {found} " not in own:
                     told.add(found)
-                    yield found, " ".join(words[max(0, place - _AROUND) : place + n + _AROUND])
+                    yield found, _excerpt(text, place - _AROUND, place + n + _AROUND)
 
 
 def _places(words: list[str], n: int, grams: frozenset[Gram]) -> Iterator[int]:
@@ -119,6 +120,20 @@ def _places(words: list[str], n: int, grams: frozenset[Gram]) -> Iterator[int]:
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
+
+
+def _excerpt(text: str, first: int, end: int) -> str:
+    """Return the words from `first` to before `end` as they stand in `text`.
+
+    What has no space in it stays whole: a key that is cut or in small letters is not known for one.
+    """
+    kept: list[str] = []
+    n = 0
+    for piece in text.split():
+        start, n = n, n + len(_words(piece))
+        if start < end and n > first:
+            kept.append(piece)
+    return " ".join(kept)
 
 
 def _grams_of(text: str) -> Iterator[Gram]:
@@ -217,7 +232,7 @@ def _foreign_findings(transcript: Transcript) -> Iterator[Leak]:
             if call.method == FINDING_CALL and call.error is None:
                 stored.add(str(call.arguments.get("description")))
             for text in _findings_read(call):
-                if text not in stored:
+                if text not in stored and not any(own.startswith(text) for own in stored):
                     yield Leak(
                         place="finding",
                         experiment=turn.experiment,

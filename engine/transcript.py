@@ -8,6 +8,9 @@ import msgspec
 
 Role = Literal["system", "user", "assistant"]
 
+NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+"""What models, phases and investigations are called: files and addresses bear their names."""
+
 
 class StopReason(StrEnum):
     """Why an experiment or an investigation ended. Every end has exactly one."""

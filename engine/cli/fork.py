@@ -19,6 +19,7 @@ from engine.cli.serving.twins import chosen
 from engine.cli.study import Study
 from engine.errors import UsageError
 from engine.events import Fork, InvestigationStarted
+from engine.fold import transcripts
 from engine.journal import read_events
 from engine.manifest import ForkFacts, Manifest, read_manifest
 from engine.phase import Phase
@@ -57,7 +58,9 @@ def fork(
         raise UsageError("fork: --until-mde and --noise-floor have no meaning; use --replicates.")
     place = parse_place(at, manifest.phases)
     wanted = tuple(dict.fromkeys(map(parse_change, changes or (CONTROL,))))
-    trunks = _chosen(trunks_at(read_events(run / "events.jsonl"), place), at, only)
+    events = tuple(read_events(run / "events.jsonl"))
+    transcripts(events)  # refuses what is damaged
+    trunks = _chosen(trunks_at(events, place), at, only)
     arms = [_arm(manifest, trunk, place, change) for change in wanted for trunk in trunks]
     study = _study(manifest, given, arms, at)
     say(f"{len(trunks)} investigations of {manifest.run} branch off at {at}.")

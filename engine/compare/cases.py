@@ -134,14 +134,18 @@ def exclusion_of(case: Case) -> Exclusion | None:
     return None
 
 
-def without_partner(cases: Sequence[Case], arms: Sequence[str]) -> tuple[Exclusion, ...]:
-    """Return those of `cases` that another of the `arms` has no partner for."""
-    places = {arm: {case.place for case in cases if case.arm == arm} for arm in arms}
+def without_partner(
+    cases: Sequence[Case], arms: Sequence[str], twins: Mapping[str, str]
+) -> tuple[Exclusion, ...]:
+    """Return those of `cases` that another of the `arms`, or an arm's twin, has no partner for."""
+    places = {arm: {each.place for each in cases if each.arm == arm} for arm in (*arms, *twins)}
+    partners: dict[str, tuple[str, ...]] = {twin: (arm,) for twin, arm in twins.items()}
+    for arm in arms:
+        partners[arm] = (*arms, *(twin for twin, whose in twins.items() if whose == arm))
     return tuple(
         _left_out(case, "without a partner", f"not in {', '.join(missing)}")
         for case in cases
-        if case.arm in places
-        and (missing := [arm for arm in arms if case.place not in places[arm]])
+        if (missing := [arm for arm in partners[case.arm] if case.place not in places[arm]])
     )
 
 

@@ -1,8 +1,8 @@
 """Whether the model or the harness caused a failed execution, and which names do not exist. Pure.
 
-The harness: the walls and limits of the sandbox, and limits of what introspection answers. A block
-that needs a file, a thread or an absent package would have run elsewhere; one that uses a name
-which never existed would not.
+The harness: the walls and limits of the sandbox, and limits of what introspection takes, keeps and
+answers. A block that needs a file, a thread or an absent package would have run elsewhere; one that
+uses a name which never existed would not, be it a module called like a part of introspection.
 """
 
 import re
@@ -20,7 +20,8 @@ class Cause(StrEnum):
     SANDBOX_WALL = "sandbox wall"
     """A file, a process, a thread, the network, or a package that is not there."""
     INTROSPECTION_LIMIT = "introspection limit"
-    """An answer that is too large or too late, or too many of them in one block."""
+    """A question or an answer that is too large or too late, too many of them in one block, or more
+    findings than are kept."""
 
 
 _LIMITS = frozenset({NAMESPACE_LOST, "MemoryError", "Timeout"})
@@ -31,10 +32,16 @@ _WALLS = (
     ("ModuleNotFoundError", "What can be imported:"),
     ("OSError", "cannot open shared object file"),
 )
+_NEVER_THERE = re.compile(
+    r"No module named '(?:introspect\w*|architecture|weights|activations|temporal|attention"
+    r"|gradient|history|memory|generation|heritage)'"
+)
 _TOO_LONG = re.compile(r"the block has [\d,]+ characters, at most")
 _REFUSED = re.compile(
-    r"no answer within|the answer has [\d,]+ bytes|too many introspection calls|too many arrays"
-    r"|the arguments have \d+ bytes|names were given, at most"
+    r"no answer within|took too long together|too many introspection calls|too many arrays"
+    r"|at most [\d,]+ (?:are (?:taken|given|answered)|can be passed|fit)"
+    r"|the values have more than \d+ MiB|text has [1-9]\d* tokens, and must have"
+    r"|are (?:stored|recorded), no more fit|are stored already"
 )
 _UNKNOWN = (
     re.compile(r"module 'introspection(?:\.(?P<module>\w+))?' has no attribute '(?P<name>\w+)'"),
@@ -48,6 +55,8 @@ def cause_of(error: ExecutionError) -> Cause:
     is_late = error.kind == "TimeoutError" and "time of the block is up" in error.message
     if error.kind in _LIMITS or is_late or _TOO_LONG.match(error.message):
         return Cause.SANDBOX_LIMIT
+    if _NEVER_THERE.match(error.message):
+        return Cause.MODEL
     if any(error.kind == kind and words in error.message for kind, words in _WALLS):
         return Cause.SANDBOX_WALL
     if _REFUSED.search(error.message):

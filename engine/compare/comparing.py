@@ -39,10 +39,10 @@ def compare(cases: Sequence[Case], question: Question) -> Comparison:
         arms=question.arms,
         twins=dict(question.twins),
         scopes=scopes,
-        exclusions=(*excluded, *without_partner(kept, question.arms)),
+        exclusions=(*excluded, *without_partner(kept, question.arms, question.twins)),
         failures=tuple(_failures(kept, arm) for arm in (*question.arms, *question.twins)),
         replies=tuple(replies_of(kept, arm, twin) for twin, arm in question.twins.items()),
-        notes=notes(question),
+        notes=notes(question, is_branched=any(case.transcript.origin for case in kept)),
     )
 
 

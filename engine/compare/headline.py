@@ -47,8 +47,8 @@ def scope_words(phases: Sequence[str], unit: Unit) -> str:
     )
 
 
-def notes(question: Question) -> tuple[str, ...]:
-    """Return how the figures of a comparison are to be read."""
+def notes(question: Question, *, is_branched: bool) -> tuple[str, ...]:
+    """Return how the figures are to be read; `is_branched`: beginnings are shared."""
     shares, others = f"{SHARE_MARGIN * 100:.0f} points", f"{OTHER_MARGIN * 100:.0f} %"
     primary = (
         f"Primary measure, named before the run: {named(question.primary).label}. All others are "
@@ -63,7 +63,7 @@ def notes(question: Question) -> tuple[str, ...]:
         f"of both arms for anything else{_settled(question)}. Below {LEAST_UNITS} units nothing is "
         "said."
     )
-    return (primary, differences, tied, *_conditions(question))
+    return (primary, differences, tied, *_conditions(question, is_branched=is_branched))
 
 
 def _settled(question: Question) -> str:
@@ -74,8 +74,13 @@ def _settled(question: Question) -> str:
     return f", and within {size} for the primary measure"
 
 
-def _conditions(question: Question) -> list[str]:
+def _conditions(question: Question, *, is_branched: bool) -> list[str]:
     found: list[str] = []
+    if is_branched and len(question.phases) > 1:
+        found.append(
+            "Investigations of different phases share their beginnings: taken together, the phases "
+            "say less than as many that have nothing in common."
+        )
     if question.n_first is not None:
         found.append(
             f"The number of seeds was settled after the first {question.n_first}, from how far "

@@ -20,11 +20,13 @@ def figure(value: float | None, *, is_share: bool, unit: str = "") -> str:
 
 
 def signed(value: float | None, *, is_share: bool) -> str:
-    """Return a difference: "+3.4", or "+12" for percentage points."""
+    """Return a difference: "+3.4", or "+12" for percentage points; one that rounds to 0 is "0"."""
     if value is None:
         return "-"
     text = f"{100 * value:.0f}" if is_share else _number(value)
-    return text if text.startswith("-") or not text.strip("0.") else f"+{text}"
+    if not text.strip("-0."):
+        return "0"
+    return text if text.startswith("-") else f"+{text}"
 
 
 def span(interval: Interval | None, *, is_share: bool) -> str:
@@ -118,13 +120,10 @@ def is_within_margin(result: Result) -> bool:
 
 
 def _test(result: Result) -> str:
-    p = result.effect.p if result.p_holm is None else result.p_holm
-    if p is None or result.verdict == "not enough runs":
+    if result.p_holm is None or result.verdict == "not enough runs":
         return ""
-    adjusted = (
-        " (adjusted)" if result.p_holm is not None and result.p_holm != result.effect.p else ""
-    )
-    return f", {probability(p)}{adjusted}"
+    adjusted = "" if result.p_holm == result.effect.p else " (adjusted)"
+    return f", {probability(result.p_holm)}{adjusted}"
 
 
 def _noise(result: Result) -> str:

@@ -1,10 +1,12 @@
 """What a manifest says about how its arms are to be compared."""
 
+from itertools import combinations
 from urllib.parse import urlsplit
 
 from engine.compare.cases import Question
+from engine.endpoint import is_loopback
 from engine.introspection.functions import functions_in
-from engine.manifest import Manifest
+from engine.manifest import Arm, Manifest
 from engine.phase import HERITAGE, Phase
 
 
@@ -36,5 +38,11 @@ def _functions(phase: Phase, manifest: Manifest) -> list[str]:
 
 def _is_shared(manifest: Manifest) -> bool:
     """Tell whether two models answered on one machine at the same time."""
-    hosts = [urlsplit(arm.url).hostname for arm in manifest.arms if arm.twin_of is None]
-    return manifest.schedule == "together" and len(set(hosts)) < len(hosts)
+    machines = [_machines(arm) for arm in manifest.arms if arm.twin_of is None]
+    return manifest.schedule == "together" and any(a & b for a, b in combinations(machines, 2))
+
+
+def _machines(arm: Arm) -> frozenset[str]:
+    """Return the hosts at which a model answered; all names of this machine are one."""
+    hosts = (urlsplit(url).hostname or "" for url in (arm.url, *arm.others))
+    return frozenset("localhost" if is_loopback(host) else host for host in hosts)

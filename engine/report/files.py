@@ -5,11 +5,14 @@ from typing import Any
 import msgspec
 
 from engine.compare.claims.values import Ledger
+from engine.errors import RunError
 from engine.manifest import write_atomically
-from engine.report.claims import claims_file, totals
+from engine.report.claims import claims_file, left_out, totals
 from engine.report.costs import costs
 from engine.report.run import Run
 from engine.transcript import Transcript
+
+_FOLDER = "transcripts"
 
 
 def write_files(run: Run) -> None:
@@ -20,16 +23,15 @@ def write_files(run: Run) -> None:
     Raises:
         RunError: a file cannot be written.
     """
-    folder = run.directory
+    _make_folder(run)
     _write_json(run, "summary.json", summary(run))
     if len(run.models) > 1:
         _write_json(run, "model_comparison.json", model_comparison(run))
     _write_json(run, "claims.json", claims_file(*_claims(run)))
     if run.heritage:
         _write_json(run, "heritage.json", run.heritage)
-    (folder / "transcripts").mkdir(exist_ok=True)
     for transcript in run.transcripts:
-        _write_json(run, f"transcripts/{transcript.investigation.id}.json", transcript)
+        _write_json(run, f"{_FOLDER}/{transcript.investigation.id}.json", transcript)
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -72,12 +74,22 @@ def model_comparison(run: Run) -> dict[str, Any]:
     }
 
 
-def _claims(run: Run) -> tuple[dict[str, Ledger], dict[str, str]]:
-    """Return by id the ledger and the model of every investigation."""
+def _make_folder(run: Run) -> None:
+    path = run.directory / _FOLDER
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be made a folder ({error.strerror}). Move away what is in its place."
+        ) from error
+
+
+def _claims(run: Run) -> tuple[dict[str, Ledger], dict[str, str], frozenset[str]]:
+    """Return by id the ledger and the model of every investigation, and ids of those left out."""
     cases = [each.investigation for each in run.transcripts]
     ids = [case.id for case in cases]
     ledgers = dict(zip(ids, run.ledgers, strict=True))
-    return ledgers, {case.id: case.model for case in cases}
+    return ledgers, {case.id: case.model for case in cases}, left_out(run.cases())
 
 
 def _conversation(transcript: Transcript) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import UsageError
+from engine.journal import UNDECODABLE
 from engine.manifest import Manifest, write_atomically
 from engine.purity import Leak, Secrets, leaks_of
 from engine.transcript import Transcript
@@ -33,8 +34,8 @@ def read_secrets(directory: Path) -> Secrets | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Secrets)
-    except (OSError, msgspec.DecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}).") from error
+    except (OSError, *UNDECODABLE) as error:
+        raise UsageError(f"{path}: cannot be read ({error}). Restore it from a copy.") from error
 
 
 def leaks_by_id(

@@ -1,5 +1,6 @@
 """A finished, running or killed run, read from its directory."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from engine.compare.comparing import compare
 from engine.compare.measures import ArmSummary, Measures, measure, summarise
 from engine.compare.result import Comparison
 from engine.compare.turns import TurnCounts, counts_of
+from engine.errors import UsageError
 from engine.fold import transcripts
 from engine.journal import read_events
 from engine.manifest import Manifest, read_manifest
@@ -76,11 +78,12 @@ def read_run(directory: Path) -> Run:
     """Return the run recorded in `directory`.
 
     Raises:
-        UsageError: it is no run directory, or was written by another version.
+        UsageError: it is no run directory, is damaged, or was written by another version.
     """
     manifest = read_manifest(directory)
     costs = Costs()
     found = transcripts(costs.passing(read_events(directory / "events.jsonl")))
+    check_named(found, manifest, directory)
     leaks = leaks_by_id(manifest, found, read_secrets(directory))
     granted = n_functions(manifest)
     turns = tuple(map(counts_of, found))
@@ -102,4 +105,23 @@ def read_run(directory: Path) -> Run:
         turns=turns,
         ledgers=ledgers,
         introspection=costs.asked(),
+    )
+
+
+def check_named(found: Iterable[Transcript], manifest: Manifest, directory: Path) -> None:
+    """Raise UsageError unless the manifest in `directory` has the arms and phases of `found`."""
+    models = [arm.model for arm in manifest.arms]
+    phases = [phase.key for phase in manifest.phases]
+    if not models:
+        raise _foreign(directory, "names no arm")
+    for case in (each.investigation for each in found):
+        for what, name, known in (("arm", case.model, models), ("phase", case.phase, phases)):
+            if name not in known:
+                raise _foreign(directory, f"names no {what} {name!r}, and {case.id} is recorded")
+
+
+def _foreign(directory: Path, words: str) -> UsageError:
+    return UsageError(
+        f"{directory / 'manifest.json'}: {words}. The file was changed by hand or is of another "
+        "run: restore the one that was written beside events.jsonl."
     )

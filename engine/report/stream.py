@@ -19,6 +19,7 @@ from engine.report.claims import truths_of
 from engine.report.design import n_functions
 from engine.report.purity import leaks_by_id, read_secrets
 from engine.report.redaction import Redaction
+from engine.report.run import check_named
 from engine.transcript import Transcript
 
 _BATCH = 8
@@ -37,7 +38,7 @@ def recorded_in(directory: Path, manifest: Manifest, redaction: Redaction) -> It
     """Yield the investigations of a run in the order of their ends, redacted.
 
     Raises:
-        UsageError: the journal cannot be read.
+        UsageError: the journal cannot be read, or is of another run than the manifest.
     """
     secrets, truths, granted = read_secrets(directory), truths_of(manifest), n_functions(manifest)
     found = _transcripts_in(directory / "events.jsonl")
@@ -45,6 +46,7 @@ def recorded_in(directory: Path, manifest: Manifest, redaction: Redaction) -> It
         leaks = leaks_by_id(manifest, batch, secrets)
         for each in batch:
             case, transcript = each.investigation, redacted(each, redaction)
+            check_named((transcript,), manifest, directory)
             ledger = ledger_of(transcript, truths.get(case.model))
             yield Recorded(
                 transcript=transcript,

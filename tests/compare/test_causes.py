@@ -27,6 +27,8 @@ async def ran(code: str) -> Execution:
         ("print(undefined)", Cause.MODEL),
         ("open('nothing.txt')", Cause.SANDBOX_WALL),
         ("import torch", Cause.SANDBOX_WALL),
+        ("import architecture", Cause.MODEL),
+        ("from introspect import weights", Cause.MODEL),
         ("import threading\nthreading.Thread(target=print).start()", Cause.SANDBOX_WALL),
         ("import subprocess\nsubprocess.run(['ls'])", Cause.SANDBOX_WALL),
         ("while True:\n    pass", Cause.SANDBOX_LIMIT),
@@ -34,6 +36,10 @@ async def ran(code: str) -> Execution:
         ("import os\nos._exit(3)", Cause.SANDBOX_LIMIT),
         (
             "from introspection import memory\nmemory.record_observation('x' * 70_000)",
+            Cause.INTROSPECTION_LIMIT,
+        ),
+        (
+            "from introspection import memory\nmemory.record_observation('x' * 30_000)",
             Cause.INTROSPECTION_LIMIT,
         ),
         (
@@ -47,6 +53,29 @@ async def test_the_cause_of_a_failure_is_told_from_what_it_says(code: str, cause
     error = (await ran(code)).error
     assert error is not None
     assert cause_of(error) is cause, error
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the values have more than 256 MiB: name fewer layers, or a shorter text",
+        "the arrays have 300,000,000 bytes, at most 268,435,456 can be passed",
+        "the answer has 3000000 bytes, at most 2097152 are given: ask for less",
+        "41 names were given, at most 40 are answered at once",
+        "text has 600 tokens, and must have 1 to 512",
+        "1000 observations are stored, no more fit",
+        "200 turns are recorded, no more fit: history.clear_history()",
+        "100 of kind 'reflection' are stored already",
+        "the answers to this block took too long together: go on in the next one",
+    ],
+)
+def test_a_question_beyond_a_limit_of_introspection_is_the_harness_s(message: str) -> None:
+    assert cause_of(ExecutionError("ValueError", message)) is Cause.INTROSPECTION_LIMIT
+
+
+def test_a_text_without_tokens_is_the_model_s() -> None:
+    error = ExecutionError("ValueError", "text has 0 tokens, and must have 1 to 512")
+    assert cause_of(error) is Cause.MODEL
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from engine.compare.claims.numerals import numerals
 from engine.compare.claims.prose import prose_of
 from engine.compare.claims.truth import Truth
 from engine.compare.claims.values import Claim
-from engine.transcript import Call, Execution
+from engine.transcript import Call, Execution, Origin, Transcript
 from tests.compare.snippets import SNIPPETS, evidence, score, transcript_of, turn_of
 
 TRUTH = Truth(
@@ -92,6 +93,27 @@ def test_an_answer_that_was_not_printed_supports_a_claim_too() -> None:
     assert (claim.status, claim.source and claim.source.call) == ("grounded", 0)
 
 
+@pytest.mark.parametrize("end", [". I go on.", ": that is much.", ") is much.", ".", ", I think."])
+def test_a_number_that_ends_a_clause_is_a_claim(end: str) -> None:
+    said = f"The std of model.layers.0.mlp.up_proj.weight is 0.9999{end}"
+    claim = claims_about(said, "up0")[-1]
+    assert (claim.text, claim.status) == ("0.9999", "contradicted")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. the std",
+        "The std:\n  2. of it",
+        "**3.** std",
+        "4821. The std",
+        "The std tells: 1) one, 2) two",
+    ],
+)
+def test_the_number_of_an_item_is_no_claim(text: str) -> None:
+    assert claims_about(text, "up0") == []
+
+
 @pytest.mark.parametrize(
     ("text", "is_true"),
     [
@@ -113,6 +135,25 @@ def test_claims_about_the_model_are_judged_by_its_checkpoint(
 ) -> None:
     (claim,) = claims_about(text, truth=TRUTH)
     assert claim.is_true is is_true
+
+
+def branched(run: str | None, **changes: str) -> Transcript:
+    """An investigation that has its first turn, with what that showed, from another one."""
+    said = turn_of(0, "I have 23 layers.", (evidence("summary"),))
+    origin = Origin(investigation="o", run=run, n_turns=1, changes=changes, is_exact=True)
+    made = transcript_of((said, turn_of(1, "I have 24 layers.")))
+    return msgspec.structs.replace(made, origin=origin)
+
+
+@pytest.mark.parametrize("changes", [{"model": "m"}, {"temperature": "0.1"}, {}])
+def test_what_was_said_before_a_fork_is_evidence_and_no_claim(changes: dict[str, str]) -> None:
+    (claim,) = ledger_of(branched("r", **changes), TRUTH).claims
+    assert (claim.text, claim.status, claim.is_true) == ("24", "grounded", True)
+
+
+def test_what_was_said_in_a_beginning_that_phases_share_stays_a_claim() -> None:
+    ledger = ledger_of(branched(None), TRUTH)
+    assert [claim.is_true for claim in ledger.claims] == [False, True]
 
 
 def test_counts_of_an_arm_add_up() -> None:

@@ -12,7 +12,7 @@ from engine.compare.comparing import compare
 from engine.compare.result import Comparison, Pair, Result
 from engine.compare.stages import need
 from engine.purity import Leak
-from engine.transcript import StopReason, Turn
+from engine.transcript import Origin, StopReason, Turn
 from tests.compare.making import FINE, case, failed, fine, transcript, turn
 
 Drawn = np.random.Generator
@@ -139,6 +139,24 @@ def test_a_difference_that_is_the_same_in_every_seed_lacks_only_a_few_more() -> 
 def test_arms_that_never_had_a_turn_part_nowhere() -> None:
     cases = arm("a", lambda _: [], seeds=6) + arm("b", lambda _: [], seeds=6)
     assert main_pair(compare(cases, asked())).separation.turn is None
+
+
+def test_what_a_twin_lacks_is_said_to_have_no_partner() -> None:
+    cases = arm("a", steps(5), seeds=3) + arm("a-again", steps(5), seeds=2)
+    found = compare(cases, asked(arms=("a",), twins={"a-again": "a"})).exclusions
+    assert [(each.investigation, each.detail) for each in found] == [
+        ("a.comparison.2", "not in a-again")
+    ]
+
+
+def test_phases_that_share_beginnings_are_said_to_say_less() -> None:
+    cases = arm("a", steps(5), seeds=2, phases=PHASES) + arm("b", steps(5), seeds=2, phases=PHASES)
+    origin = Origin(investigation="a.p0.0", run=None, n_turns=1, changes={}, is_exact=True)
+    branched = cases[-1]._replace(transcript=replace(cases[-1].transcript, origin=origin))
+    question = asked(phases=PHASES)
+    assert not any("share their beginnings" in note for note in compare(cases, question).notes)
+    notes = compare([*cases[:-1], branched], question).notes
+    assert any("share their beginnings" in note for note in notes)
 
 
 def test_a_difference_smaller_than_what_counts_is_said_to_be() -> None:

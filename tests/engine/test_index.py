@@ -14,6 +14,7 @@ from engine.events import (
     Compacted,
     CompletionReceived,
     Event,
+    ExperimentStarted,
     InvestigationEnded,
     InvestigationResumed,
     InvestigationStarted,
@@ -39,8 +40,9 @@ def started(name: str) -> Event:
     )
 
 
-def turn(name: str) -> tuple[Event, Event]:
+def turn(name: str) -> tuple[Event, ...]:
     return (
+        ExperimentStarted(time=1, investigation=name, experiment="e", messages=()),
         CompletionReceived(
             time=1, investigation=name, experiment="e", turn=0, seed=1, completion=REPLY
         ),
@@ -133,6 +135,23 @@ async def test_an_index_that_cannot_be_written_is_kept_in_memory(tmp_path: Path)
     assert len(entries(tmp_path)) == 2
 
 
+async def test_a_line_that_is_no_text_is_left_to_who_reads_it(tmp_path: Path) -> None:
+    await record(tmp_path, *TALK)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"event":"turn_ended","investigation":"o\xffe"}\n')
+    assert [entry.id for entry in entries(tmp_path)] == ["one", "two"]
+
+
+async def test_an_investigation_that_lacks_a_line_is_not_gone_on_with(tmp_path: Path) -> None:
+    opened, _, turn_ended = turn("one")
+    await record(tmp_path, started("one"), opened, turn_ended)
+    with (
+        open_index(tmp_path) as index,
+        pytest.raises(UsageError, match=r"one has turn_ended .* no completion_received"),
+    ):
+        index.events("one")
+
+
 def test_without_a_journal_there_is_no_index(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Is this a run"), open_index(tmp_path):
         pass
@@ -154,7 +173,10 @@ async def test_however_it_grew_it_tells_what_the_journal_tells(
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     for names in growth:
-        await record(folder, *[event for name in names for event in (*turn(name), ended(name))])
+        await record(
+            folder,
+            *[event for name in names for event in (started(name), *turn(name), ended(name))],
+        )
         with open_index(folder) as index:
             told = found(index, "abc")
         assert told == {name: from_journal(folder, name) for name in "abc"}

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -116,9 +117,43 @@ async def test_a_torn_last_line_is_passed_over_and_cut_off_by_the_next_writer(
     assert list(read_events(path)) == [an_event(1), an_event(2)]
 
 
-async def test_a_damaged_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_bytes", [1, 2**16 - 1, 2**16, 2**16 + 1, 300_000])
+async def test_a_torn_line_of_any_length_is_cut_off(n_bytes: int, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_bytes(b'{"event":"nonsense"}\n')
+    path.write_bytes(b"whole\n" + b"x" * n_bytes)
+    with open_journal(path):
+        assert path.read_bytes() == b"whole\n"
+
+
+async def test_a_journal_of_nothing_but_a_torn_line_is_emptied(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"x" * 100_000)
+    with open_journal(path):
+        assert path.read_bytes() == b""
+
+
+async def test_opening_a_journal_takes_no_memory_for_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes((b"x" * 999 + b"\n") * 8_000)
+    tracemalloc.start()
+    try:
+        with open_journal(path):
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1_000_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"event":"nonsense"}', b'{"event":"run_\xff"}', b'{"x":' + b"[" * 10_000],
+    ids=["no event", "no text", "nested too deeply"],
+)
+async def test_a_damaged_line_in_the_middle_is_an_error_that_names_it(
+    line: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line + b"\n")
     with pytest.raises(UsageError, match="line 1"):
         list(read_events(path))
 

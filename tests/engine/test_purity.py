@@ -151,6 +151,12 @@ async def test_a_passage_in_a_shared_answer_is_found_even_unprinted() -> None:
     assert found.found in " ".join(PASSAGE.lower().replace(",", "").split()) or found.excerpt
 
 
+async def test_what_stands_around_a_leak_is_told_as_it_stands_there() -> None:
+    key = "Key-ab12.CD34-ef56.GH78-ij90"
+    (found, *_) = await leaks(READ, given=[{"note": f"{key} is for my heritage, they say"}])
+    assert found.excerpt == f"{key} is for my heritage, they say"
+
+
 async def test_a_finding_of_another_investigation_is_found() -> None:
     found = await leaks(READ, given=[{"id": 1, "description": "I have 40 layers."}])
     assert [(leak.place, leak.found) for leak in found] == [("finding", "I have 40 layers.")]
@@ -160,6 +166,19 @@ async def test_findings_of_its_own_are_no_leak() -> None:
     store = "from introspection import memory\nmemory.record_observation('I have 4 layers.')"
     summary = run_block("from introspection import memory\nprint(memory.get_memory_summary())")
     assert await leaks(run_block(store), READ, summary) == ()
+
+
+async def test_the_beginning_of_a_long_finding_of_its_own_is_no_leak() -> None:
+    store = "from introspection import memory\nmemory.record_observation('0.123 ' * 400)"
+    summary = run_block("from introspection import memory\nprint(memory.get_memory_summary())")
+    assert await leaks(run_block(store), summary) == ()
+
+
+async def test_more_than_a_finding_of_its_own_is_a_leak() -> None:
+    store = "from introspection import memory\nmemory.record_observation('I have 4 layers.')"
+    said = "I have 4 layers. I have 40 heads."
+    found = await leaks(run_block(store), READ, given=[{"id": 1, "description": said}])
+    assert [(leak.place, leak.found) for leak in found] == [("finding", said)]
 
 
 async def test_what_the_model_said_first_is_its_own() -> None:

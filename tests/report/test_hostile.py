@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.report.page.island import Island, island
 from engine.report.page.page import in_script, page_of
 from engine.report.page.records import Record, Stage, Step, record_of, shorten
-from engine.report.redaction import redaction_of
+from engine.report.redaction import Redaction, redaction_of
 from engine.report.run import read_run
 from engine.transcript import Call, ExecutionError, Investigation
 from tests.report.browser import browser
@@ -154,6 +154,17 @@ def test_a_key_and_a_local_path_are_nowhere_in_the_page(tmp_path: Path) -> None:
     assert key not in texts
     assert "zelda-q" not in texts
     assert "[secret]" in texts
+
+
+def test_a_key_in_a_long_argument_is_taken_out_before_it_is_cut(tmp_path: Path) -> None:
+    key = "plainkey-Zq8w7e6r5t4y3u2i1o0p9a8s7d6f5g4h"
+    call = Call(method="memory.record", arguments={"description": f"{'x' * 40} {key}"})
+    run_dir = make_run(tmp_path / "secret", lambda _: [Said(calls=(call,))])
+    (transcript, *_) = read_run(run_dir).transcripts
+    record = record_of(transcript, (), Redaction(secrets=(key,)).text)
+    (shown,) = record.steps[0].blocks[0].calls
+    assert key[:8] not in shown
+    assert "[secret]" in shown
 
 
 @pytest.mark.parametrize("n", [10, 8_000, 8_001, 50_000])

@@ -17,6 +17,7 @@ _READ_CHARS = 40_000
 """Characters of one output that are read; the model is shown 2,000 of them."""
 _SHORT_LINE = 100
 """Characters of a line that says itself what its figures belong to; a printed dict is longer."""
+_SHOWN_CHARS = 200
 _DEEPEST = 12
 _BY_HEAD = "by_head"
 _SHARED = "weights.get_shared_weights"
@@ -56,7 +57,7 @@ def shown_by(execution: Execution, turn: int, place: int) -> Shown:
             reading = _Answer(source, facts, words, _asked(call))
             reading.take(call.answer, call.method.partition(".")[2], subject_of(call))
             if call.method == _SHARED:
-                source = msgspec.structs.replace(source, shown=f"shared: {call.answer}"[:200])
+                source = msgspec.structs.replace(source, shown=_begin(f"shared: {call.answer}"))
                 is_tied = str(bool(call.answer)).lower()
                 words.append(Word(quantity="tied_embeddings", word=is_tied, source=source))
     facts += _printed(execution, turn, place)
@@ -86,8 +87,10 @@ class _Answer:
         if depth > _DEEPEST:
             return
         match value:
-            case bool() | str():
+            case bool():
                 self._take_word(key, str(value).lower())
+            case str():
+                self._take_word(key, value)
             case int() | float():
                 self._take_figure(key, float(value), subject)
             case dict():
@@ -117,9 +120,9 @@ class _Answer:
             named = next(iter(names_in(str(key))), None)
             self.take(each, str(key), subject_of_name(named.name) if named else subject, depth + 1)
 
-    def _take_word(self, key: str, word: str) -> None:
-        shown = msgspec.structs.replace(self._source, shown=f"{key}: {word}"[:200])
-        self._words.append(Word(quantity=key, word=word, source=shown))
+    def _take_word(self, key: str, said: str) -> None:
+        shown = msgspec.structs.replace(self._source, shown=_begin(f"{key}: {said}"))
+        self._words.append(Word(quantity=key, word=said.lower(), source=shown))
 
     def _take_figure(self, key: str, value: float, subject: Subject) -> None:
         if math.isfinite(value):
@@ -127,6 +130,11 @@ class _Answer:
             self._facts.append(
                 Fact(value=value, quantity=quantity_of_key(key), subject=subject, source=shown)
             )
+
+
+def _begin(text: str) -> str:
+    """Return the first words of `text`, whole: a key that is cut is not known for one."""
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS].rpartition(" ")[0]
 
 
 def _printed(execution: Execution, turn: int, place: int) -> Iterator[Fact]:

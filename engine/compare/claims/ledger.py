@@ -19,10 +19,19 @@ def ledger_of(transcript: Transcript, truth: Truth | None = None) -> Ledger:
     """Return all claims in the replies and findings of an investigation.
 
     A text is compared with what earlier turns showed: the model wrote it, code and all, before its
-    own code ran. A number in a finding that stands in no code was computed: that grounds it.
+    own code ran. A number in a finding that stands in no code was computed: that grounds it. Claims
+    from before a fork are those of the run that was forked; what was shown there is evidence.
     `truth`: of the checkpoint, where that is known.
     """
-    return Ledger(claims=tuple(_Course(transcript, truth).claims()))
+    first = _first_own_turn(transcript)
+    claims = _Course(transcript, truth).claims()
+    return Ledger(claims=tuple(claim for claim in claims if claim.place.turn >= first))
+
+
+def _first_own_turn(transcript: Transcript) -> int:
+    """Return the index of the first turn that is no other run's: a fork may have another model."""
+    origin = transcript.origin
+    return origin.n_turns if origin and origin.run else 0
 
 
 def own_text(transcript: Transcript, place: int) -> str:

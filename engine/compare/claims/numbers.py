@@ -18,7 +18,7 @@ from engine.compare.claims.values import Source, Status
 _PLACE_WORDS = (
     "layer|block|head|turn|step|experiment|phase|index|position|token|row|column|figure|table|section"
     "|part|question|hypothesis|version|seed|top|stage|chapter|dimension|unit|neuron|run|example|point"
-    "|case|option|iteration|round"
+    "|case|option|iteration|round|finding|observation"
 )
 _PLACE = re.compile(
     rf"\b(?:{_PLACE_WORDS})s?[ #_*:-]{{0,2}}"
@@ -26,8 +26,10 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _SECTION = re.compile(r"\b(?:section|version|figure|table|chapter|appendix|v)\.? ?$", re.IGNORECASE)
-_ITEM = re.compile(r"^[ \t>#*_(|-]{0,8}$")
+_ITEM = re.compile(r"^[ \t>#*_(|-]{0,8}\Z", re.MULTILINE)
+_ITEM_CHARS = 8
 _ITEM_END = re.compile(r"(?:[.)]|\*\*[.)]?|:)(?:\s|\*)")
+_OPEN = re.compile(r"\([^()]+$")
 _PROGRESS = re.compile(
     r"\s?(?:(?:of|out of|/) ?\d{1,4} )?(?:more |further |other |remaining |code )?(?:turns?|steps?"
     r"|experiments?|stages?|phases?|code blocks?|lines?|minutes?|attempts?|replies|reply|words?"
@@ -138,23 +140,20 @@ def _claim(
 
 
 def _is_place(text: str, number: Numeral, sentence: tuple[int, int]) -> bool:
-    """Tell whether a number names a place or an item: "layer 3", "2.", "(1)"."""
-    line = text.rfind("\n", max(0, number.start - 12), number.start) + 1
-    line = line or (0 if number.start <= _ITEM_CHARS else number.start)
-    is_first = _ITEM.match(text[line : number.start]) is not None
+    """Tell whether a number names a place or an item: "layer 3", "2.", "(1)", "1)"."""
+    is_first = _ITEM.search(text, max(0, number.start - _ITEM_CHARS), number.start) is not None
     if is_first and _ITEM_END.match(text, number.end):
         return True
     before = text[max(sentence[0], number.start - 80) : number.start]
     places = _PLACE if number.is_integer else _SECTION
     if places.search(before):
         return True
-    if number.is_integer and before.endswith("(") and text.startswith(")", number.end):
+    if number.is_integer and text.startswith(")", number.end) and not _OPEN.search(before):
         return True
     is_year = number.is_integer and number.value in _YEARS and "," not in number.text
     return is_year or _in_a_row_of_layers(before)
 
 
-_ITEM_CHARS = 12
 _ROW = re.compile(r"\blayers?\b[^.;\n]{0,30}?:[\d, ]{0,40}(?:and )?$", re.IGNORECASE)
 
 

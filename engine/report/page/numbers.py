@@ -52,5 +52,4 @@ def printed(text: str) -> str:
 
 
 def _signed(value: float, *, is_share: bool) -> str:
-    text = words.signed(value, is_share=is_share)
-    return printed(text) if text.strip("+-0.") else "0"
+    return printed(words.signed(value, is_share=is_share))

@@ -173,17 +173,18 @@ def _block(execution: Execution, reply: str, shown: _Texts) -> Block:
         output=shown.of(execution.output),
         error=execution.error.kind if execution.error else "",
         seconds=round(execution.duration_s, 3),
-        calls=tuple(shown.of(_call(call)) for call in execution.calls),
+        calls=tuple(shown.of(_call(call, shown.redact)) for call in execution.calls),
     )
 
 
-def _call(call: Call) -> str:
-    given = ", ".join(f"{name}={_short(value)}" for name, value in call.arguments.items())
+def _call(call: Call, redact: Redact) -> str:
+    """Return a call with short arguments: a key that is cut is not known any more."""
+    written = ((name, redact(repr(value))) for name, value in call.arguments.items())
+    given = ", ".join(f"{name}={_short(text)}" for name, text in written)
     return f"{call.method}({given})" + (f" -> {call.error.kind}" if call.error else "")
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def _short(text: str) -> str:
     return text if len(text) <= _ARGUMENT_CHARS else text[: _ARGUMENT_CHARS - 1] + "…"
 
 

@@ -1,7 +1,7 @@
 """A run as its report shows it: what the template and the script are given. Pure."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from engine.compare.claims.counts import ClaimCounts, total
 from engine.compare.result import Comparison, Pair, Result, Scope, Series
 from engine.manifest import Certificate
+from engine.report.claims import left_out
 from engine.report.heritage import Exposure, exposures
 from engine.report.page.curves import over_turns, survival
 from engine.report.page.drawing import Drawing
@@ -95,7 +96,12 @@ def view_of(run: Run, redaction: Redaction) -> View:
     """Return `run` for the template, which redacts the texts that it prints."""
     comparison = run.comparison
     looks = {model: f"arm-{place % N_LOOKS}" for place, model in enumerate(run.models)}
-    ledgers = [(each.investigation, run.ledgers[n]) for n, each in enumerate(run.measures)]
+    excluded = left_out(run.cases())
+    ledgers = [
+        (each.investigation, run.ledgers[n])
+        for n, each in enumerate(run.measures)
+        if each.investigation not in excluded
+    ]
     manifest = redaction.value(run.manifest.model_dump(mode="json"))
     return View(
         run=run,
@@ -105,7 +111,7 @@ def view_of(run: Run, redaction: Redaction) -> View:
         sentences=sentences_of(comparison),
         counts=tables_of(run)[-1],
         chapters=tuple(_chapter(scope, looks) for scope in comparison.scopes),
-        claims=_claims(run),
+        claims=_claims(run, excluded),
         claims_to_see=tuple(claims_to_see(ledgers, MOST_CLAIMS)),
         documents=exposures(run.heritage, run.manifest),
         purity=tuple(_purity(run)),
@@ -177,8 +183,13 @@ def _is_worth_drawing(series: Sequence[Series]) -> bool:
     return any(point.mean for each in series for point in each.points)
 
 
-def _claims(run: Run) -> dict[str, ClaimCounts]:
-    counts = {model: total(each.claims for each in run.measures_of(model)) for model in run.models}
+def _claims(run: Run, excluded: Collection[str]) -> dict[str, ClaimCounts]:
+    counts = {
+        model: total(
+            each.claims for each in run.measures_of(model) if each.investigation not in excluded
+        )
+        for model in run.models
+    }
     return counts if any(each.claims for each in counts.values()) else {}
 
 
