@@ -34,10 +34,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_settings() -> Settings:
-    """Return the settings of this process's environment."""
+    """Return the settings of this process's environment.
+
+    Raises:
+        UsageError: it does not say where this user's files are.
+    """
     environment = os.environ
-    cache_home = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    state_home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    cache_home = environment.get("XDG_CACHE_HOME") or _home() / ".cache"
+    state_home = environment.get("XDG_STATE_HOME") or _home() / ".local" / "state"
     hub_home = environment.get("HF_HOME") or Path(cache_home) / "huggingface"
     return Settings(
         hub_cache=Path(environment.get("HF_HUB_CACHE") or Path(hub_home) / "hub"),
@@ -48,6 +52,16 @@ def read_settings() -> Settings:
         has_colour=not environment.get("NO_COLOR"),
         is_notebook=bool(environment.get("JPY_PARENT_PID")),
     )
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise UsageError(
+            "HOME is not set, and this user has no home directory. Set HOME, or XDG_CACHE_HOME and "
+            "XDG_STATE_HOME."
+        ) from error
 
 
 def read_key(variable: str) -> str | None:

@@ -6,7 +6,8 @@ which every user of the machine can read. Loopback only: /metrics and the sleep 
 without a key (section 4).
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
 
 from servers.fit.values import LaunchPlan, ServerPlan
 from servers.hardware import GIB
@@ -22,8 +23,13 @@ _SHUTDOWN_S = 5
 """Time that requests in flight get to end after SIGTERM."""
 _NOT_INHERITED = ("VLLM_PORT",)
 """vLLM's internal port, which must not be set (serving-gpu.md section 4)."""
-_SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
-_FOR_THE_HUB = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_SECRET = re.compile(
+    r"SECRET|PASSW|PASSPHRASE|CREDENTIAL|COOKIE|(KEYS?|TOKEN)(?![A-Z])"
+    r"|(?<![A-Z])(PAT|PASS|AUTH)(?![A-Z])",
+    re.IGNORECASE,
+)
+"""Names of variables that hold secrets; not PATH, TOKENIZERS_PARALLELISM or MAX_TOKENS."""
+_FOR_THE_HUB = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN")
 """The secrets that a server is let have: gated weights are fetched with them."""
 
 
@@ -84,13 +90,16 @@ def environment(
     server: ServerPlan, *, inherited: Mapping[str, str], api_key: str | None = None
 ) -> dict[str, str]:
     """Complete environment of the server's process: no secrets but those that it needs."""
-    kept = {name: value for name, value in inherited.items() if _is_inherited(name)}
-    return kept | variables(server, api_key=api_key)
+    kept = without_secrets(inherited, but=_FOR_THE_HUB)
+    own = variables(server, api_key=api_key)
+    return {name: value for name, value in kept.items() if name not in _NOT_INHERITED} | own
 
 
-def _is_inherited(name: str) -> bool:
-    is_secret = name.upper().endswith(_SECRET_ENDINGS) and name not in _FOR_THE_HUB
-    return name not in _NOT_INHERITED and not is_secret
+def without_secrets(inherited: Mapping[str, str], *, but: Container[str] = ()) -> dict[str, str]:
+    """Return the variables that a server may be given: none called like a secret, `but` these."""
+    return {
+        name: value for name, value in inherited.items() if name in but or not _SECRET.search(name)
+    }
 
 
 def argv_of(plan: LaunchPlan, *, first_port: int = FIRST_PORT) -> tuple[tuple[str, ...], ...]:

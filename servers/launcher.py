@@ -11,7 +11,6 @@ from pathlib import Path
 
 from engine.endpoint import Endpoint
 from servers.launch.measured import remember
-from servers.launch.register import find_running
 from servers.launch.starting import HOST, Running, Starter
 from servers.launch.values import Patience, Progress, ServerStart, Tell
 from servers.launch.watching import KeptServer
@@ -31,9 +30,8 @@ async def launch(
 ) -> AsyncGenerator[tuple[Endpoint, ...]]:
     """Start servers, yield their endpoints in the same order, and end them.
 
-    A server that runs already in just this way is used, and left running. `state_dir` holds the
-    records of running servers and of measured starts. `port`: where a single server is to answer,
-    whoever runs already; None: a free one for each.
+    `state_dir` holds what earlier starts took. `port`: where a single server is to answer; None: a
+    free one for each.
 
     Raises:
         NotReadyError: a server did not become ready; those started before it have been ended.
@@ -52,34 +50,34 @@ class _Fleet:
 
     def __init__(self, *, log_dir: Path, state_dir: Path, tell: Tell, patience: Patience) -> None:
         self.kept: list[KeptServer] = []
-        self._register = state_dir / "running"
         self._measured = state_dir / "starts.jsonl"
         self._tell = tell
         self._patience = patience
         self._starter = Starter(log_dir=log_dir, patience=patience, tell=tell)
 
     async def serve(self, start: ServerStart, port: int | None = None) -> Endpoint:
-        """Use the server that runs already, or start one and keep it."""
-        found = await asyncio.to_thread(find_running, self._register, start) if not port else None
-        if found is not None:
-            self._tell(Progress(model=start.model, state="reused", elapsed_s=0.0))
-            return _endpoint(start, found.port, found.max_model_len)
+        """Start a server, keep it, and remember what its start took."""
         running = await self._starter.start(start, port=port)
-        self._keep(start, running)
-        remember(self._measured, running)
+        self.kept.append(
+            KeptServer(running, starter=self._starter, patience=self._patience, tell=self._tell)
+        )
+        self._remember(running)
         return _endpoint(start, running.port, running.start.max_model_len)
 
-    def _keep(self, asked: ServerStart, running: Running) -> None:
-        self.kept.append(
-            KeptServer(
-                asked,
-                running,
-                starter=self._starter,
-                register=self._register,
-                patience=self._patience,
-                tell=self._tell,
+    def _remember(self, running: Running) -> None:
+        """Only a later plan needs it: a server that is ready stays, whatever the disk says."""
+        try:
+            remember(self._measured, running)
+        except OSError as error:
+            detail = f"its start cannot be remembered in {self._measured} ({error.strerror})"
+            self._tell(
+                Progress(
+                    model=running.start.model,
+                    state="ready",
+                    elapsed_s=running.start_s,
+                    detail=detail,
+                )
             )
-        )
 
 
 @asynccontextmanager

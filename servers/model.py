@@ -1,7 +1,7 @@
 """What a model is to the launcher: its shape, its published weights, its terms. Values only."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -11,6 +11,10 @@ used."""
 
 PRECISIONS: tuple[Precision, ...] = ("fp16", "8bit", "4bit")
 """From the finest to the coarsest."""
+
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+"""A number of things of which there is at least one; checked where it is read from a file."""
 
 
 class Method(StrEnum):
@@ -32,18 +36,18 @@ class Method(StrEnum):
 class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     """The shape numbers of a decoder with grouped-query attention and a gated MLP."""
 
-    n_layers: int
-    hidden: int
-    intermediate: int
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    vocab: int
+    n_layers: Count
+    hidden: Count
+    intermediate: Count
+    n_heads: Count
+    n_kv_heads: Count
+    head_dim: Count
+    vocab: Count
     is_tied: bool
     """The output head shares the embedding matrix."""
     has_qkv_bias: bool = False
     n_norms_per_layer: int = 2
-    context_tokens: int
+    context_tokens: Count
     """Native context window: what the instruct checkpoint supports without changing its rope."""
     rope: str = "plain"
     """How positions are encoded beyond the window the base was trained on; prose."""

@@ -32,6 +32,13 @@ formats with one scale per output channel cost 2 thousandths more than their wei
 _GGUF_BYTES_PER_WEIGHT: dict[Precision, float] = {"fp16": 2.0, "8bit": 34 / 32, "4bit": 5 / 8}
 
 
+def is_known(method: Method, precision: Precision) -> bool:
+    """Return whether weights stored in this way can be of this precision."""
+    if method is Method.PLAIN:
+        return precision == "fp16"
+    return method is Method.GGUF or (method, precision) in _BYTES_PER_LINEAR_WEIGHT
+
+
 def n_linear_weights(shape: Architecture) -> int:
     """Count the weights of attention and MLP matrices in all layers."""
     q_size = shape.n_heads * shape.head_dim

@@ -49,7 +49,7 @@ def _safetensors_header(file: Path) -> tuple[int, dict[str, Any]]:
 def _json_object(raw: bytes, *, what: str) -> dict[str, Any]:
     try:
         value: object = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{what} is not JSON ({error})"
         raise DamagedFileError(msg) from error
     if not isinstance(value, dict):

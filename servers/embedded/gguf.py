@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from servers.embedded.files import DamagedFileError
 
-Value = int | float | bool | str
+Value = int | float | bool | str | tuple[int | float | bool, ...]
 
 _VERSIONS = (2, 3)
 _ALIGNMENT = 32
 _MOST_FIELDS = 100_000
+_MOST_KEPT = 4096
+"""Numbers of a list that are kept: one for each layer, not one for each word."""
 _STRING, _ARRAY = 8, 9
 _SCALARS: dict[int, str] = dict(
     zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True)
@@ -55,7 +57,8 @@ class Header(NamedTuple):
     """What a GGUF file says of itself."""
 
     fields: dict[str, Value]
-    """Single values; of a list, how long it is."""
+    """Single values and short lists of numbers, longer ones empty; of a list of anything else, how
+    long it is."""
     tensors: tuple[Tensor, ...]
     data_starts: int
     """Bytes from the start of the file."""
@@ -78,7 +81,7 @@ def read_header(file: Path) -> Header:
     with file.open("rb") as source, mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             return _header(_Cursor(data))
-        except (struct.error, KeyError, OverflowError) as error:
+        except (struct.error, KeyError, OverflowError, RecursionError) as error:
             msg = "the GGUF header is damaged or cut off"
             raise DamagedFileError(msg) from error
 
@@ -137,14 +140,16 @@ def _header(cursor: _Cursor) -> Header:
 def _value(cursor: _Cursor, kind: int) -> Value:
     if kind == _STRING:
         return cursor.text()
-    return _skip_list(cursor) if kind == _ARRAY else cursor.take(_SCALARS[kind])
+    return _list(cursor) if kind == _ARRAY else cursor.take(_SCALARS[kind])
 
 
-def _skip_list(cursor: _Cursor) -> int:
+def _list(cursor: _Cursor) -> int | tuple[int | float | bool, ...]:
     kind, n_items = cursor.take("I"), cursor.take("Q")
+    if kind in _SCALARS and n_items <= _MOST_KEPT:
+        return tuple(cursor.take(_SCALARS[kind]) for _ in range(n_items))
     if kind in _SCALARS:
         cursor.skip(n_items * struct.calcsize("<" + _SCALARS[kind]))
-        return n_items
+        return ()
     for _ in range(n_items):
         if kind == _STRING:
             cursor.skip(cursor.take("Q"))

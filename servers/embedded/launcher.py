@@ -7,7 +7,7 @@ prompt came from a slot's cache changes the rounding, and with it, now and then,
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import msgspec
 
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
+from servers.command import without_secrets
 from servers.embedded.model import EmbeddedModel, check_model
 from servers.embedded.process import ChildServer, child_server
 
@@ -40,10 +41,12 @@ class _Launch(msgspec.Struct, frozen=True, kw_only=True):
     on_death: OnDeath | None
     port: int
     """0: the kernel chooses."""
+    environment: Mapping[str, str]
+    """The whole environment of a server's process."""
 
 
 @asynccontextmanager
-async def serve(
+async def serve(  # noqa: PLR0913 - each by its name, and what few callers say has a default
     models: Sequence[EmbeddedModel],
     *,
     log_dir: Path,
@@ -51,19 +54,26 @@ async def serve(
     start_s: float = START_S,
     on_death: OnDeath | None = None,
     port: int | None = None,
+    inherited: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[tuple[Endpoint, ...]]:
     """Serve all `models`, each in a process of its own, and yield where they answer, in order.
 
     Ready means: the process lives, /health answers, and a completion of one token was written.
     Every log goes to `log_dir`/<key>.log. `start_s` is the time that a server has to become ready.
     `port`: where a single server is to answer; None: a free one for each.
+    `inherited`: the environment that servers get, secrets left out; None: an empty one.
     On every exit, the parent's violent death included, the processes end.
 
     Raises:
         NotReadyError: a file is damaged, or a server did not become ready; has the end of its log.
     """
     launch = _Launch(
-        log_dir=log_dir, n_slots=n_slots, start_s=start_s, on_death=on_death, port=port or 0
+        log_dir=log_dir,
+        n_slots=n_slots,
+        start_s=start_s,
+        on_death=on_death,
+        port=port or 0,
+        environment=without_secrets(inherited or {}),
     )
     async with AsyncExitStack() as servers:
         started = await _start_all(models, launch=launch, servers=servers)
@@ -88,7 +98,8 @@ async def _start_all(
 @asynccontextmanager
 async def _served(model: EmbeddedModel, *, launch: _Launch) -> AsyncGenerator[Endpoint]:
     log = _prepare(model, log_dir=launch.log_dir)
-    async with child_server(_command(model, launch=launch), log=log) as child:
+    command = _command(model, launch=launch)
+    async with child_server(command, launch.environment, log=log) as child:
         url = await _ready_url(model, child, log=log, start_s=launch.start_s)
         child.watch(lambda: _tell_death(model, child, log=log, on_death=launch.on_death))
         yield _endpoint(model, url=url)

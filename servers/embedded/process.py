@@ -7,7 +7,7 @@ Its standard input is a pipe that is never written to: the child ends when the p
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -91,12 +91,14 @@ class ChildServer(asyncio.SubprocessProtocol):
 
 
 @asynccontextmanager
-async def child_server(command: Sequence[str], *, log: Path) -> AsyncGenerator[ChildServer]:
+async def child_server(
+    command: Sequence[str], environment: Mapping[str, str], *, log: Path
+) -> AsyncGenerator[ChildServer]:
     """Start `command` with stderr appended to `log`; nothing of it is left on exit."""
     loop = asyncio.get_running_loop()
     with log.open("ab") as stderr:
         _transport, child = await loop.subprocess_exec(
-            ChildServer, *command, stderr=stderr, start_new_session=True
+            ChildServer, *command, env=environment, stderr=stderr, start_new_session=True
         )
     try:
         yield child

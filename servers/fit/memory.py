@@ -13,6 +13,7 @@ import msgspec
 
 from servers.fit.values import Choice, Flags, Measured, Sum
 from servers.hardware import GIB
+from servers.model import Method
 
 CONTEXT_BYTES = round(0.40 * GIB)
 """One CUDA context with its library handles: outside vLLM's budget (0.3 to 0.5 GiB reported)."""
@@ -110,9 +111,9 @@ def graphs_bytes(seat: Seat, flags: Flags) -> int:
 
 
 def working_bytes(seat: Seat, flags: Flags, card: Card, measured: tuple[Measured, ...] = ()) -> int:
-    """Activations, graphs and the rest on one card: as measured, or else as computed."""
-    for one in measured:
-        if _is_about(one, seat.choice, flags, card):
+    """Activations, graphs and the rest on one card: as measured last, or else as computed."""
+    for one in reversed(measured):
+        if _is_about(one, seat, flags, card):
             return one.working_bytes + REST_BYTES
     parallel = PARALLEL_BYTES if seat.n_cards > 1 else 0
     activations = activation_bytes(seat.choice, flags)
@@ -162,10 +163,15 @@ def card_sum(
     )
 
 
-def _is_about(one: Measured, choice: Choice, flags: Flags, card: Card) -> bool:
-    return (one.repo, one.gpu, one.n_seqs, one.n_batched_tokens, one.is_eager) == (
-        choice.variant.repo,
+def _is_about(one: Measured, seat: Seat, flags: Flags, card: Card) -> bool:
+    variant = seat.choice.variant
+    is_same_server = (one.repo, one.is_online_fp8, one.gpu, one.n_gpus) == (
+        variant.repo,
+        variant.method is Method.ONLINE_FP8,
         card.name,
+        seat.n_cards,
+    )
+    return is_same_server and (one.n_seqs, one.n_batched_tokens, one.is_eager) == (
         flags.n_seqs,
         flags.n_batched_tokens,
         flags.is_eager,

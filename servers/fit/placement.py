@@ -1,7 +1,7 @@
 """Which server goes on which GPU. Pure.
 
-One model per GPU first; several share a GPU when there are more models than GPUs; a model is split
-over GPUs (tensor parallel) only where it does not fit one.
+One model per GPU first; several share a GPU where that does not hold; a model is split over GPUs
+(tensor parallel) only where it does not fit one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,14 +42,16 @@ def cards_of(hardware: HardwareProfile) -> tuple[Card, ...]:
 
 
 def whole(choices: Sequence[Choice], cards: Sequence[Card]) -> Iterator[tuple[Seat, ...]]:
-    """Placements in which every model is on one card; `choices` come with the neediest first."""
+    """Placements in which every model is on one card; `choices` come with the neediest first.
+
+    Where there are too many to try, the models are spread over the cards, then over fewer.
+    """
     roomy = sorted(cards, key=lambda card: card.room_bytes, reverse=True)
     if len(choices) <= len(roomy):
         yield tuple(Seat(one, (card,)) for one, card in zip(choices, roomy, strict=False))
-        return
-    if len(roomy) ** len(choices) > _MOST_TRIES:
+    while len(roomy) ** len(choices) > _MOST_TRIES:
         yield _greedy(choices, roomy)
-        return
+        roomy.pop()
     for picked in product(roomy, repeat=len(choices)):
         yield tuple(Seat(one, (card,)) for one, card in zip(choices, picked, strict=True))
 

@@ -1,5 +1,9 @@
 """The fit itself: checks that need no arithmetic, then the ladder, then what would fit instead."""
 
+from collections.abc import Iterator
+
+import msgspec
+
 from servers.fit.choice import Unavailable, choose, choose_near, usable_gpus
 from servers.fit.in_turn import InTurn, in_turn
 from servers.fit.ladder import Climb, climb
@@ -36,18 +40,43 @@ def fit_in_turn(request: Request, kind: InTurn) -> LaunchPlan | None:
 
 
 def fit_together(request: Request) -> LaunchPlan | Refusal:
-    """Like `fit`, but a refusal makes no offers."""
+    """Like `fit`, but a refusal makes no offers.
+
+    Weights and number formats suit the weakest card, so the newer cards are tried by themselves
+    too: the plan that gives up least counts, of those the one with most investigations, and else
+    that of the newest cards.
+    """
+    found = [_fit_on(hardware, request) for hardware in _without_older(request.hardware)]
+    plans = [one for one in found if isinstance(one, LaunchPlan)]
+    return min(reversed(plans), key=_given_up) if plans else found[0]
+
+
+def _without_older(hardware: HardwareProfile) -> Iterator[HardwareProfile]:
+    """Yield the machine, then without its oldest generation of usable GPUs, and so on."""
+    yield hardware
+    for oldest in sorted({gpu.capability for gpu in usable_gpus(hardware)})[1:]:
+        gpus = tuple(gpu for gpu in hardware.gpus if gpu.capability >= oldest)
+        yield msgspec.structs.replace(hardware, gpus=gpus)
+
+
+def _given_up(plan: LaunchPlan) -> tuple[int, int]:
+    return len(plan.steps), -min(server.n_investigations for server in plan.servers)
+
+
+def _fit_on(hardware: HardwareProfile, asked: Request) -> LaunchPlan | Refusal:
+    """Fit on some of the cards that the request is for."""
+    request = msgspec.structs.replace(asked, hardware=hardware)
     reason = _blocked(request)
     if reason:
-        return Refusal(reason=reason, hardware=request.hardware)
+        return Refusal(reason=reason, hardware=asked.hardware)
     choices = _choices(request)
     if isinstance(choices, Unavailable):
-        return Refusal(reason=choices.reason, hardware=request.hardware)
+        return Refusal(reason=choices.reason, hardware=asked.hardware)
     found = climb(choices, request)
     if found.settled is None:
         reason = refusal_text(found.steps[-1])
-        return Refusal(reason=reason, hardware=request.hardware, steps=found.steps)
-    return _plan(found, request)
+        return Refusal(reason=reason, hardware=asked.hardware, steps=found.steps)
+    return _plan(found, asked)
 
 
 def _plan(found: Climb, request: Request) -> LaunchPlan:

@@ -23,6 +23,10 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     n_seqs: int
     n_batched_tokens: int
     is_eager: bool
+    is_online_fp8: bool = False
+    """The plain weights of the repository were turned into 8-bit floats while they loaded."""
+    n_gpus: int = 1
+    """Over how many cards the model was split."""
     working_bytes: int
     """Activations and CUDA graphs, per GPU: what the server's log tells."""
 
@@ -43,6 +47,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """None: vLLM on GPUs; elsewhere llama.cpp for models with a GGUF file, vLLM's CPU build for
     others."""
     measured: tuple[Measured, ...] = ()
+    """Oldest first."""
     catalogue: tuple[ModelPreset, ...] = ()
     """Models that a refusal may suggest in place of those asked for."""
 

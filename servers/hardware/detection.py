@@ -12,7 +12,13 @@ from servers.model import Precision
 
 _FEW_BYTES = 20 << 30
 _SOME_BYTES = 32 << 30
-
+_CGROUP = Path("/sys/fs/cgroup")
+_LIMITS = (
+    ("memory.max", "memory.stat", "anon"),
+    ("memory/memory.limit_in_bytes", "memory/memory.stat", "rss"),
+)
+"""Of cgroups version 2 and 1: the file with the limit, the file with what is in use, and the word
+there for what is no file's copy."""
 
 Handle = Any
 """Whatever the library hands out: it has no types of its own."""
@@ -93,19 +99,37 @@ def detect(nvml: Nvml | None = None, *, visible: str | None = None) -> HardwareP
         library.nvmlShutdown()
 
 
-def this_cpu() -> HardwareProfile:
-    """Describe this machine without its GPUs: cores that this process may use, and RAM."""
-    memory = psutil.virtual_memory()
+def this_cpu(cgroup: Path = _CGROUP) -> HardwareProfile:
+    """Describe this machine without its GPUs: cores and RAM that this process may use.
+
+    `cgroup`: where the kernel says what a container may have.
+    """
+    total_bytes, available_bytes = _ram(cgroup)
     cores = n_cores()
     return HardwareProfile(
         key="cpu",
         title=f"no NVIDIA GPU: {cores} cores",
-        host_bytes=memory.total,
-        host_others_bytes=memory.total - memory.available,
+        host_bytes=total_bytes,
+        host_others_bytes=total_bytes - available_bytes,
         n_cores=cores,
         precision="4bit",
         source="this machine",
     )
+
+
+def _ram(cgroup: Path) -> tuple[int, int]:
+    """Return how much RAM there is and how much of it is available, in a container as outside."""
+    memory = psutil.virtual_memory()
+    total, available = memory.total, memory.available
+    for limit, stat, word in _LIMITS:
+        try:
+            most = int((cgroup / limit).read_text("ascii"))
+            lines = (cgroup / stat).read_text("ascii").splitlines()
+        except (OSError, ValueError):  # no such version, or "max"
+            continue
+        used = sum(int(line.split()[1]) for line in lines if line.startswith(f"{word} "))
+        total, available = min(total, most), max(0, min(available, most - used))
+    return total, available
 
 
 def mapped_bytes() -> int:
@@ -186,10 +210,10 @@ def _memory(nvml: Nvml, handle: object) -> tuple[int, int]:
 
 
 def _usual_precision(gpus: tuple[Gpu, ...]) -> Precision:
-    smallest = min(gpu.total_bytes for gpu in gpus)
-    if smallest < _FEW_BYTES:
+    largest = max(gpu.total_bytes for gpu in gpus)
+    if largest < _FEW_BYTES:
         return "4bit"
-    return "8bit" if smallest < _SOME_BYTES else "fp16"
+    return "8bit" if largest < _SOME_BYTES else "fp16"
 
 
 def _text(value: str | bytes) -> str:

@@ -66,6 +66,8 @@ def _measured(start: MeasuredStart) -> Measured | None:
         n_seqs=int(n_seqs),
         n_batched_tokens=int(n_tokens),
         is_eager="--enforce-eager" in start.argv,
+        is_online_fp8=flag_value(start.argv, "--quantization") == "fp8",
+        n_gpus=int(flag_value(start.argv, "--tensor-parallel-size") or 1),
         working_bytes=got.activation_bytes + (got.graphs_bytes or 0),
     )
 

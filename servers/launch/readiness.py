@@ -24,17 +24,6 @@ def is_healthy(port: int, *, within_s: float = HEALTH_S) -> bool:
     return True
 
 
-def served_models(port: int, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of the models that are served there.
-
-    Raises:
-        NoAnswerError: it does not say.
-    """
-    body = _ask(port, "/v1/models", key=environment.get(_KEY_VARIABLE), within_s=HEALTH_S)
-    with_names = json.loads(body or b"{}").get("data", [])
-    return tuple(str(model.get("id")) for model in with_names)
-
-
 def complete_one_token(
     port: int, model: str, environment: Mapping[str, str], *, within_s: float
 ) -> None:

@@ -12,7 +12,6 @@ State = Literal[
     "load",
     "compile",
     "ready",
-    "reused",
     "repairing",
     "died",
     "lost",

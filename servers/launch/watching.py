@@ -1,37 +1,25 @@
 """Keeps one started server alive: waits for its death, starts it again, not without end."""
 
 import asyncio
-from pathlib import Path
 from time import monotonic
 
 from engine.errors import NotReadyError
-from servers.launch.register import remove_record, write_record
 from servers.launch.starting import Running, Starter
-from servers.launch.values import Patience, Progress, ServerStart, State, Tell
+from servers.launch.values import Patience, Progress, State, Tell
 
 
 class KeptServer:
     """A server under watch. Its address stays the same over restarts."""
 
     def __init__(
-        self,
-        asked: ServerStart,
-        running: Running,
-        *,
-        starter: Starter,
-        register: Path,
-        patience: Patience,
-        tell: Tell,
+        self, running: Running, *, starter: Starter, patience: Patience, tell: Tell
     ) -> None:
-        """Take over a server that is ready; `asked` is how it was to be started."""
-        self._asked = asked
+        """Take over a server that is ready."""
         self._running = running
         self._starter = starter
-        self._register = register
         self._patience = patience
         self._tell = tell
         self._since = monotonic()
-        self._record()
 
     @property
     def running(self) -> Running:
@@ -48,12 +36,9 @@ class KeptServer:
         self._say("lost", f"died after {self._patience.n_restarts} restarts")
 
     async def stop(self) -> None:
-        """End the server and forget it."""
+        """End the server."""
         process = self._running.process
-        try:
-            await process.stop()
-        finally:
-            remove_record(self._register, self._asked, pid=process.pid)
+        await process.stop()
         self._say("stopped", f"exit code {process.exit_code}")
 
     async def _until_dead(self) -> None:
@@ -68,19 +53,8 @@ class KeptServer:
             self._say("died", str(error))
             return
         self._since = monotonic()
-        self._record()
-
-    def _record(self) -> None:
-        write_record(
-            self._register,
-            self._asked,
-            port=self._running.port,
-            pid=self._running.process.pid,
-            max_model_len=self._running.start.max_model_len,
-        )
 
     def _say(self, state: State, detail: str) -> None:
         elapsed_s = monotonic() - self._since
-        self._tell(
-            Progress(model=self._asked.model, state=state, elapsed_s=elapsed_s, detail=detail)
-        )
+        model = self._running.start.model
+        self._tell(Progress(model=model, state=state, elapsed_s=elapsed_s, detail=detail))

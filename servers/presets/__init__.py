@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.errors import NotReadyError
+from engine.errors import NotReadyError, UsageError
 from servers.embedded.model import TINY_KEYS, directory_of
 from servers.fit import LaunchPlan, Request, fit
 from servers.hardware import GIB, HardwareProfile, get_profile
@@ -53,15 +53,28 @@ def resolve(name: str, *, fetch: Fetch = fetch_config) -> ModelPreset:
         return shipped
     if name in TINY_KEYS:
         return preset_from_path(directory_of(name))
+    try:
+        found = _on_disk(name, fetch)
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody has the home that ~ means
+        raise UsageError(
+            f"model: {name!r} cannot be read ({error}). Check the path, or name a preset "
+            "(`presets` lists them)."
+        ) from error
+    if found:
+        return found
+    owner, _, repo = name.partition("/")
+    if owner and repo and "/" not in repo:
+        return preset_from_hub(name, fetch)
+    raise unknown_preset(name)
+
+
+def _on_disk(name: str, fetch: Fetch) -> ModelPreset | None:
     path = Path(name).expanduser()
     if path.suffix == ".toml":
         return preset_from_file(path, fetch)
     if path.is_dir() or path.suffix == ".gguf" or name.startswith((".", "/", "~")):
         return preset_from_path(path)
-    owner, _, repo = name.partition("/")
-    if owner and repo and "/" not in repo:
-        return preset_from_hub(name, fetch)
-    raise unknown_preset(name)
+    return None
 
 
 def get_model_preset(key: str) -> ModelPreset:

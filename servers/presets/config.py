@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from engine.errors import UsageError
-from servers.model import Architecture, Method, ModelPreset, Precision, Variant
+from servers.model import Architecture, Count, Method, ModelPreset, Precision, Variant
 from servers.weights import n_parameters
 
 _METHODS: dict[tuple[str, int], tuple[Precision, Method]] = {
@@ -18,6 +18,7 @@ _METHODS: dict[tuple[str, int], tuple[Precision, Method]] = {
 }
 _ABSENT = (b"", b"null")
 _WITH_QKV_BIAS = ("qwen2",)
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
 class _Weights(msgspec.Struct, frozen=True):
@@ -33,27 +34,48 @@ class _Group(msgspec.Struct, frozen=True):
 class _Quantization(msgspec.Struct, frozen=True):
     quant_method: str = ""
     bits: int = 0
+    w_bit: int = 0
+    """What AutoAWQ calls its bits."""
     config_groups: dict[str, _Group] = {}
 
 
-class _Shape(msgspec.Struct, frozen=True):
+class _Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """How weights are stored: said beside the text part of a multimodal model, or within it."""
+
+    quantization_config: _Quantization | None = None
+    compression_config: _Quantization | None = None
+    """What compressed-tensors called it before."""
+
+    @property
+    def quantization(self) -> _Quantization | None:
+        return self.quantization_config or self.compression_config
+
+
+class _Shape(_Stored, frozen=True, kw_only=True):
     """The fields of a Hugging Face config.json that matter here; the rest is ignored."""
 
-    num_hidden_layers: int
-    hidden_size: int
-    intermediate_size: int
-    num_attention_heads: int
-    vocab_size: int
-    max_position_embeddings: int
+    num_hidden_layers: Count
+    hidden_size: Count
+    intermediate_size: Count
+    num_attention_heads: Count
+    vocab_size: Count
+    max_position_embeddings: Count
     model_type: str = ""
-    num_key_value_heads: int | None = None
-    head_dim: int | None = None
-    tie_word_embeddings: bool = False
+    num_key_value_heads: Count | None = None
+    head_dim: Count | None = None
+    tie_word_embeddings: bool | None = None
     sliding_window: int | None = None
-    quantization_config: _Quantization | None = None
+    num_experts: int | None = None
+    num_local_experts: int | None = None
+    n_routed_experts: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.head_dim is None and self.num_attention_heads > self.hidden_size:
+            heads, hidden = self.num_attention_heads, self.hidden_size
+            raise ValueError(f"num_attention_heads is {heads}, more than hidden_size, {hidden}")
 
 
-class _Nested(msgspec.Struct, frozen=True):
+class _Nested(_Stored, frozen=True, kw_only=True):
     text_config: msgspec.Raw = msgspec.Raw()
 
 
@@ -66,11 +88,13 @@ def preset_from_config(
     hand.
 
     Raises:
-        UsageError: it is no JSON, or a field is missing or of the wrong type.
+        UsageError: it is no JSON, a field is missing or has no value that it may have, or the model
+            is a mixture of experts.
     """
-    shape = _decode(raw, origin)
+    shape, quantization = _decode(raw, origin)
+    _refuse_experts(shape, origin)
     architecture = _architecture(shape)
-    precision, method = _storage(shape.quantization_config, origin)
+    precision, method = _storage(quantization, origin)
     variant = Variant(precision=precision, method=method, repo=repo, weights_bytes=weights_bytes)
     return ModelPreset(
         key=key,
@@ -86,19 +110,30 @@ def preset_from_config(
     )
 
 
-def _decode(raw: bytes, origin: str) -> _Shape:
+def _decode(raw: bytes, origin: str) -> tuple[_Shape, _Quantization | None]:
     try:
-        text_part = bytes(msgspec.json.decode(raw, type=_Nested).text_config)
-        return msgspec.json.decode(raw if text_part in _ABSENT else text_part, type=_Shape)
-    except msgspec.DecodeError as error:
+        whole = msgspec.json.decode(raw, type=_Nested)
+        text_part = bytes(whole.text_config)
+        shape = msgspec.json.decode(raw if text_part in _ABSENT else text_part, type=_Shape)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(
             f"{origin} cannot be read as the configuration of a model: {error}. Download the model "
             "again, or name a preset (`presets` lists them)."
         ) from error
+    return shape, whole.quantization or shape.quantization
+
+
+def _refuse_experts(shape: _Shape, origin: str) -> None:
+    for field in _EXPERTS:
+        n_experts = getattr(shape, field) or 1
+        if n_experts > 1:
+            raise UsageError(
+                f"{origin}: {field} is {n_experts}: the size of a mixture of experts is not known "
+                "here, so it cannot be fitted. Serve it yourself and use --endpoint NAME=URL."
+            )
 
 
 def _architecture(shape: _Shape) -> Architecture:
-    _check(shape)
     heads = shape.num_attention_heads
     return Architecture(
         n_layers=shape.num_hidden_layers,
@@ -108,7 +143,7 @@ def _architecture(shape: _Shape) -> Architecture:
         n_kv_heads=shape.num_key_value_heads or heads,
         head_dim=shape.head_dim or shape.hidden_size // heads,
         vocab=shape.vocab_size,
-        is_tied=shape.tie_word_embeddings,
+        is_tied=_is_tied(shape),
         has_qkv_bias=shape.model_type in _WITH_QKV_BIAS,
         n_norms_per_layer=4 if shape.model_type.startswith(("gemma2", "gemma3")) else 2,
         context_tokens=shape.max_position_embeddings,
@@ -116,22 +151,24 @@ def _architecture(shape: _Shape) -> Architecture:
     )
 
 
-def _check(shape: _Shape) -> None:
-    counts = (
-        "num_hidden_layers hidden_size intermediate_size num_attention_heads vocab_size "
-        "max_position_embeddings"
-    )
-    for field in counts.split():
-        value = getattr(shape, field)
-        if value < 1:
-            raise UsageError(f"config.json: {field} is {value}, but must be at least 1.")
+def _is_tied(shape: _Shape) -> bool:
+    """Where nothing is said, the family decides, and all of Gemma's tie.
+
+    Source: transformers 5.19, `configuration_gemma*.py`.
+    """
+    if shape.tie_word_embeddings is not None:
+        return shape.tie_word_embeddings
+    from engine.introspection.implied import implied
+
+    names = implied(msgspec.structs.asdict(shape))
+    return "lm_head.weight" not in names if names else shape.model_type.startswith("gemma")
 
 
 def _storage(config: _Quantization | None, origin: str) -> tuple[Precision, Method]:
     if config is None:
         return "fp16", Method.PLAIN
     group = next(iter(config.config_groups.values()), None)
-    bits = group.weights.num_bits if group else config.bits or 8
+    bits = group.weights.num_bits if group else config.bits or config.w_bit or 8
     found = _METHODS.get((config.quant_method, bits))
     if found is None:
         raise UsageError(

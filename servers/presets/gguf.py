@@ -10,6 +10,7 @@ from servers.embedded.files import DamagedFileError
 from servers.embedded.gguf import Header, read_header
 from servers.model import Architecture, Method, ModelPreset, Precision, Variant
 
+_SIGHT = "mmproj"
 _FEWEST_BITS: tuple[tuple[Precision, float], ...] = (("fp16", 12), ("8bit", 7), ("4bit", 0))
 """Bits per weight from which on a file counts as that fine."""
 
@@ -45,8 +46,23 @@ def preset_from_gguf(file: Path, *, key: str) -> ModelPreset:
 
 
 def first_gguf(directory: Path) -> Path | None:
-    """Return the GGUF file of a directory, or the first of its parts; None if it has none."""
-    return next(iter(sorted(directory.glob("*.gguf"))), None)
+    """Return the GGUF file of a directory, or the first of its parts; None if it has none.
+
+    What sees for a model (`mmproj`) is no model.
+
+    Raises:
+        UsageError: there are several.
+    """
+    files = [file for file in sorted(directory.glob("*.gguf")) if _SIGHT not in file.name.lower()]
+    if not files:
+        return None
+    others = [file.name for file in files if file not in parts_of(files[0])]
+    if others:
+        raise UsageError(
+            f"model: {str(directory)!r} has several GGUF files: {files[0].name}, "
+            f"{', '.join(others)}. Name the one that is to be served by its path."
+        )
+    return files[0]
 
 
 def _header(file: Path) -> Header:
@@ -91,7 +107,7 @@ def _architecture(file: Path, headers: list[Header]) -> Architecture:
             context_tokens=_count(given["context_tokens"]),
         )
     except msgspec.ValidationError as error:
-        missing = [name for name, value in given.items() if not isinstance(value, int)]
+        missing = [name for name, value in given.items() if not isinstance(value, int | tuple)]
         raise UsageError(
             f"model: {str(file)!r} does not say its {', '.join(missing) or 'shape'} in a way that "
             "is known here, so it cannot be fitted. Serve it yourself and use --endpoint NAME=URL."
@@ -99,7 +115,9 @@ def _architecture(file: Path, headers: list[Header]) -> Architecture:
 
 
 def _count(value: object) -> int:
-    count = msgspec.convert(value, int)
+    """Return a number that every layer has, or the largest where each has its own."""
+    numbers = msgspec.convert(value if isinstance(value, tuple) else (value,), tuple[int, ...])
+    count = max(numbers, default=0)
     if count < 1:
         msg = f"{count} is no count"
         raise msgspec.ValidationError(msg)

@@ -9,22 +9,36 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import NotReadyError, UsageError
-from servers.model import Architecture, Method, ModelPreset, Precision, Variant
+from servers.model import Architecture, Count, Method, ModelPreset, Precision, Variant
 from servers.presets.catalogue import find_preset
 from servers.presets.config import preset_from_config
 from servers.presets.gguf import first_gguf, preset_from_gguf
-from servers.weights import n_parameters
+from servers.weights import is_known, n_parameters
 
 Fetch = Callable[[str], bytes]
 """Hub id -> bytes of its config.json."""
 
 _WEIGHT_FILES = ("*.safetensors", "*.bin")
+_INDEX = "model.safetensors.index.json"
+_WHOLE = "consolidated"
+"""How Mistral's own program calls its copy of weights that lie beside it once more."""
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""As the name of an endpoint: it names an arm, and files of a run."""
+_MOST_LETTERS = 64
+
+
+class _Index(msgspec.Struct, frozen=True):
+    weight_map: dict[str, str]
 
 
 class _FileVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: Precision
     method: Method
     repo: str
+
+    def __post_init__(self) -> None:
+        if not is_known(self.method, self.precision):
+            raise ValueError(f"{self.method} weights are never of precision {self.precision!r}")
 
 
 class _PresetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +49,7 @@ class _PresetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
     title: str | None = None
     licence: str | None = None
-    context_tokens: int | None = None
+    context_tokens: Count | None = None
     architecture: Architecture | None = None
     """Given, no config.json is read."""
     variants: tuple[_FileVariant, ...] = ()
@@ -100,10 +114,12 @@ def preset_from_file(path: Path, fetch: Fetch) -> ModelPreset:
     """Read a preset from a TOML file.
 
     Raises:
-        UsageError: the file is missing or no TOML, or a field is unknown or of the wrong type.
+        UsageError: the file is missing or no TOML, a field is unknown or has no value that it may
+            have.
         NotReadyError: it names a hub id that cannot be looked up.
     """
     given = _read(path)
+    _check_key(given.key, path)
     preset = _described(given, path, fetch)
     changes: dict[str, object] = {
         name: value
@@ -117,6 +133,14 @@ def preset_from_file(path: Path, fetch: Fetch) -> ModelPreset:
     if given.variants:
         changes["variants"] = tuple(_variant(one) for one in given.variants)
     return msgspec.structs.replace(preset, source=str(path), **changes)
+
+
+def _check_key(key: str | None, path: Path) -> None:
+    if key is not None and not _KEY.fullmatch(key):
+        raise UsageError(
+            f"{path}: key is {key!r}, but may have only letters, digits and . _ - (64 at most), "
+            "and begins with a letter or a digit: it names the arm and its files. Write another."
+        )
 
 
 def fetch_config(repo: str) -> bytes:
@@ -186,9 +210,10 @@ def _read(path: Path) -> _PresetFile:
 
 
 def _weights_on_disk(directory: Path) -> int:
-    for pattern in _WEIGHT_FILES:
-        total = sum(file.stat().st_size for file in directory.glob(pattern))
-        if total:
+    for files in (_shards(directory), *map(directory.glob, _WEIGHT_FILES)):
+        sizes = {file: file.stat().st_size for file in files}
+        others = [size for file, size in sizes.items() if not file.name.startswith(_WHOLE)]
+        if total := sum(others or sizes.values()):
             return total
     raise UsageError(
         f"model: {str(directory)!r} has a config.json but no weights (*.safetensors). Download the "
@@ -196,6 +221,19 @@ def _weights_on_disk(directory: Path) -> int:
     )
 
 
+def _shards(directory: Path) -> list[Path]:
+    """Return the files that an index names; none where there is no index."""
+    index = directory / _INDEX
+    if not index.is_file():
+        return []
+    try:
+        names = msgspec.json.decode(index.read_bytes(), type=_Index).weight_map.values()
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsageError(f"{index} cannot be read: {error}. Download the model again.") from error
+    return [directory / name for name in dict.fromkeys(names)]
+
+
 def _key(name: str) -> str:
     """Turn a name into a key: lower case, no characters that a path or a URL would mind."""
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "model"
+    letters = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
+    return letters[:_MOST_LETTERS] or "model"

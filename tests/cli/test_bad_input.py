@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from engine.errors import UsageError
+from engine.settings import read_settings
 from tests.cli.program import endpoint, run, two_arms
 
 DOWN = ("--endpoint", "a=http://127.0.0.1:9/v1", "--endpoint", "b=http://127.0.0.1:9/v1")
@@ -115,3 +118,14 @@ async def test_a_corrupt_checkpoint_is_named(tmp_path: Path) -> None:
     assert done.code == 3, done.err
     assert "model.safetensors" in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(UsageError, match=r"HOME is not set.*XDG_CACHE_HOME"):
+        read_settings()

@@ -35,7 +35,7 @@ async def serve_until_idle(folder: Path, *flags: str) -> Outcome:
 
 
 def record_files(folder: Path) -> list[Path]:
-    return list((folder / "cache" / "phaselab" / "running").glob("*.json"))
+    return list((folder / "cache" / "phaselab" / "serving").glob("*.json"))
 
 
 async def test_serve_prints_endpoints_and_ends_cleanly_at_ctrl_c(tmp_path: Path) -> None:

@@ -39,6 +39,20 @@ def machine(
     )
 
 
+def with_card(
+    hardware: HardwareProfile, total_gib: float, capability: tuple[int, int] = (8, 6)
+) -> HardwareProfile:
+    """The same machine with one more GPU."""
+    index = len(hardware.gpus)
+    gpu = Gpu(
+        index=index,
+        name=f"GPU {index}",
+        total_bytes=round(total_gib * GIB),
+        capability=capability,
+    )
+    return msgspec.structs.replace(hardware, gpus=(*hardware.gpus, gpu))
+
+
 def asked(
     hardware: str | HardwareProfile,
     *models: str,

@@ -70,6 +70,21 @@ def test_no_secret_is_inherited_but_what_opens_gated_weights() -> None:
     assert (given["HF_TOKEN"], given["VLLM_API_KEY"]) == ("d", "own")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["GITHUB_PAT", "PGPASSWORD", "TOKEN", "LAB_APIKEY", "OPENAI_API_KEY_2", "db_pass", "API_KEYS"],
+)
+def test_variable_that_is_called_like_a_secret_is_not_inherited(name: str) -> None:
+    assert name not in environment(_server(), inherited={name: "secret"})
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "TOKENIZERS_PARALLELISM", "VLLM_MAX_TOKENS", "HF_TOKEN_PATH", "KEYBOARD"]
+)
+def test_variable_that_only_looks_like_a_secret_is_inherited(name: str) -> None:
+    assert environment(_server(), inherited={name: "value"})[name] == "value"
+
+
 def test_variables_that_would_mislead_vllm_are_not_inherited() -> None:
     inherited = {"PATH": "/bin", "VLLM_PORT": "1", "VLLM_API_KEY": "old", "VLLM_CACHE_ROOT": "/c"}
     given = environment(_server(), inherited=inherited)

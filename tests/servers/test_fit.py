@@ -4,12 +4,12 @@ from time import process_time
 import pytest
 from msgspec.structs import replace
 
-from servers.fit import LaunchPlan, Measured, Refusal, Request, fit
+from servers.fit import LaunchPlan, Measured, Refusal, Request, ServerPlan, fit
 from servers.fit.memory import REST_BYTES
 from servers.hardware import GIB, PROFILES
 from servers.model import PRECISIONS, Method, Precision
 from servers.presets import PRESETS
-from tests.servers.fitting import PAIR, asked, machine, plan_of, refusal_of, with_driver
+from tests.servers.fitting import PAIR, asked, machine, plan_of, refusal_of, with_card, with_driver
 
 # Reference: serving-gpu.md section 3, "Fit of 3B + 7B on one GPU".
 _TABLE: list[tuple[str, Precision, float, float, float, float]] = [
@@ -213,6 +213,29 @@ def test_three_models_share_two_cards() -> None:
     assert {one.gpus for one in plan.servers} == {(0,), (1,)}
 
 
+def test_small_second_card_leaves_both_models_on_the_large_one() -> None:
+    plan = plan_of(asked(machine(79, 3.8), *PAIR, precision="fp16"))
+    assert [one.gpus for one in plan.servers] == [(0,), (0,)]
+
+
+def test_number_format_suits_the_cards_that_are_used() -> None:
+    both = with_card(machine(79, capability=(8, 0)), 14.56, (7, 5))
+    server = plan_of(asked(both, "gemma-2-2b")).servers[0]
+    assert (server.dtype, server.gpus) == ("bfloat16", (0,))
+
+
+def test_card_that_is_not_used_does_not_decide_the_number_format() -> None:
+    both = with_card(machine(23.5, capability=(8, 9)), 3.8, (7, 5))
+    assert {one.dtype for one in plan_of(asked(both, *PAIR)).servers} == {"bfloat16"}
+
+
+def test_weights_that_only_the_newer_card_computes_are_served_there() -> None:
+    both = with_card(machine(79, capability=(8, 0)), 14.56, (7, 5))
+    plan = plan_of(asked(both, "gemma-2-2b", precision="4bit"))
+    assert plan.servers[0].quantization == "4bit"
+    assert plan.hardware == both
+
+
 def test_without_a_gpu_qwen_is_served_by_llama_cpp() -> None:
     server = plan_of(asked("cpu", "qwen2.5-3b")).servers[0]
     assert (server.runtime, server.method) == ("llama.cpp", Method.GGUF)
@@ -239,6 +262,40 @@ def test_what_was_measured_replaces_what_was_computed() -> None:
     )
     after = plan_of(asked("l4_ada", "qwen2.5-3b", measured=(seen,))).servers[0]
     assert before.kv_bytes - after.kv_bytes == GIB
+
+
+def _seen(server: ServerPlan, *, working_bytes: int) -> Measured:
+    return Measured(
+        repo=server.repo,
+        gpu="GPU 0",
+        n_seqs=server.max_num_seqs,
+        n_batched_tokens=server.max_num_batched_tokens,
+        is_eager=server.is_eager,
+        working_bytes=working_bytes,
+    )
+
+
+def test_what_was_measured_last_counts() -> None:
+    before = plan_of(asked(machine(24), "qwen2.5-3b")).servers[0]
+    seen = [_seen(before, working_bytes=size * GIB) for size in (3, 2)]
+    after = plan_of(asked(machine(24), "qwen2.5-3b", measured=tuple(seen))).servers[0]
+    assert after.working_bytes == 2 * GIB + REST_BYTES
+
+
+def test_measurement_of_plain_weights_says_nothing_of_those_turned_into_fp8() -> None:
+    ada = machine(24, capability=(8, 9))
+    before = plan_of(asked(ada, "deepseek-coder-6.7b", precision="8bit")).servers[0]
+    assert before.method is Method.ONLINE_FP8
+    seen = _seen(before, working_bytes=3 * GIB)
+    again = asked(ada, "deepseek-coder-6.7b", precision="8bit", measured=(seen,))
+    assert plan_of(again).servers[0] == before
+
+
+def test_measurement_over_two_cards_says_nothing_of_one() -> None:
+    before = plan_of(asked(machine(24), "qwen2.5-3b")).servers[0]
+    seen = replace(_seen(before, working_bytes=3 * GIB), n_gpus=2)
+    after = plan_of(asked(machine(24), "qwen2.5-3b", measured=(seen,))).servers[0]
+    assert after == before
 
 
 def test_more_sequences_run_where_there_is_room() -> None:

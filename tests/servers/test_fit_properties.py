@@ -6,7 +6,7 @@ from servers.fit import LaunchPlan, Refusal, Request, fit
 from servers.hardware import HardwareProfile
 from servers.model import PRECISIONS, Precision
 from servers.presets import PRESETS
-from tests.servers.fitting import asked, machine
+from tests.servers.fitting import asked, machine, with_card
 
 _CAPABILITIES = st.sampled_from([(7, 5), (8, 0), (8, 6), (8, 9), (9, 0)])
 _SETS = st.lists(st.sampled_from(sorted(PRESETS)), min_size=1, max_size=4, unique=True)
@@ -93,6 +93,25 @@ def test_more_memory_never_gives_less_context(
     more = fit(asked(larger, *models, precision=precision))
     if isinstance(less, Refusal):
         return
+    assert isinstance(more, LaunchPlan)
+    before = {one.model: one.max_model_len for one in less.servers}
+    after = {one.model: one.max_model_len for one in more.servers}
+    assert all(after[model] >= before[model] for model in before)
+
+
+@_unhurried
+@given(_machines(), _GIB, _CAPABILITIES, _SETS, _WISHES)
+def test_another_card_never_gives_less_context(
+    hardware: HardwareProfile,
+    more_gib: float,
+    capability: tuple[int, int],
+    models: list[str],
+    precision: Precision | None,
+) -> None:
+    less = fit(asked(hardware, *models, precision=precision))
+    if isinstance(less, Refusal):
+        return
+    more = fit(asked(with_card(hardware, more_gib, capability), *models, precision=precision))
     assert isinstance(more, LaunchPlan)
     before = {one.model: one.max_model_len for one in less.servers}
     after = {one.model: one.max_model_len for one in more.servers}

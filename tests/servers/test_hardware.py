@@ -30,6 +30,7 @@ class _Driver:
     is_broken: bool = False
     has_v2: bool = True
     names: tuple[str, ...] = ("Tesla T4", "NVIDIA L4")
+    totals_gib: tuple[int, ...] = (15, 16)
     n_open: int = 0
     NVMLError: type[Exception] = _FaultError
     nvmlMemory_v2: int = field(default=2, init=False)  # noqa: N815
@@ -63,7 +64,7 @@ class _Driver:
         return ((7, 5), (8, 9))[handle]
 
     def nvmlDeviceGetMemoryInfo(self, handle: int, version: int = 1) -> SimpleNamespace:  # noqa: N802
-        total = (15 + handle) * GIB
+        total = self.totals_gib[handle] * GIB
         if version == 2 and not self.has_v2:
             raise _FaultError("not supported")
         if version == 2:
@@ -91,6 +92,33 @@ def test_free_memory_is_the_same_where_the_driver_does_not_tell_its_own_share() 
 )
 def test_only_visible_cards_count(visible: str | None, indices: list[int]) -> None:
     assert [gpu.index for gpu in detect(_Driver(), visible=visible).gpus] == indices
+
+
+def test_largest_card_decides_how_fine_weights_are() -> None:
+    assert detect(_Driver(totals_gib=(80, 4))).precision == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("limit", "stat", "word"),
+    [
+        ("memory.max", "memory.stat", "anon"),
+        ("memory/memory.limit_in_bytes", "memory/memory.stat", "rss"),
+    ],
+)
+def test_memory_of_a_container_ends_at_its_limit(
+    tmp_path: Path, limit: str, stat: str, word: str
+) -> None:
+    (tmp_path / limit).parent.mkdir(exist_ok=True)
+    (tmp_path / limit).write_text(f"{GIB}\n")
+    (tmp_path / stat).write_text(f"cache 7\n{word} {GIB // 4}\n{word}_huge 9\n")
+    found = this_cpu(tmp_path)
+    assert (found.host_bytes, found.host_others_bytes) == (GIB, GIB // 4)
+
+
+def test_container_without_a_limit_has_the_memory_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.stat").write_text("anon 7\n")
+    assert this_cpu(tmp_path).host_bytes == this_cpu(tmp_path / "none").host_bytes
 
 
 def test_machine_without_a_driver_is_the_cpu_profile() -> None:

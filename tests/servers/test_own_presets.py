@@ -8,7 +8,7 @@ from engine.errors import NotReadyError, UsageError
 from servers.embedded.model import TINY_KEYS, tiny_models
 from servers.fit import Refusal, Request, fit
 from servers.hardware import PROFILES
-from servers.model import Method
+from servers.model import Method, ModelPreset
 from servers.presets import resolve
 from servers.weights import weights_bytes
 from tests.cli.program import run
@@ -52,6 +52,7 @@ def test_directory_is_read_from_its_config_and_its_files(tmp_path: Path) -> None
     ("quantization", "method"),
     [
         ({"quant_method": "awq", "bits": 4}, Method.AWQ),
+        ({"quant_method": "awq", "w_bit": 4}, Method.AWQ),
         ({"quant_method": "gptq", "bits": 4}, Method.GPTQ),
         ({"quant_method": "gptq", "bits": 8}, Method.GPTQ),
         ({"quant_method": "fp8"}, Method.FP8),
@@ -82,6 +83,69 @@ def test_quantised_checkpoint_is_recognised(
     config = {**_CONFIG, "quantization_config": quantization}
     preset = resolve(str(_checkpoint(tmp_path / "q", config)))
     assert [one.method for one in preset.variants] == [method]
+
+
+def test_quantisation_by_its_old_name_is_recognised(tmp_path: Path) -> None:
+    group = {"group_0": {"weights": {"num_bits": 4, "type": "int"}}}
+    storage = {"quant_method": "compressed-tensors", "config_groups": group}
+    config = {**_CONFIG, "compression_config": storage}
+    preset = resolve(str(_checkpoint(tmp_path / "q", config)))
+    assert [one.method for one in preset.variants] == [Method.W4A16]
+
+
+def test_quantisation_beside_the_text_part_is_recognised(tmp_path: Path) -> None:
+    storage = {"quant_method": "awq", "bits": 4}
+    config: dict[str, object] = {"text_config": _CONFIG, "quantization_config": storage}
+    preset = resolve(str(_checkpoint(tmp_path / "q", config)))
+    assert [one.method for one in preset.variants] == [Method.AWQ]
+
+
+@pytest.mark.parametrize("field", ["num_experts", "num_local_experts", "n_routed_experts"])
+def test_mixture_of_experts_is_refused_with_what_to_do(field: str) -> None:
+    config = json.dumps({**_CONFIG, field: 128}).encode()
+    with pytest.raises(UsageError, match=rf"Their-Model: {field} is 128.*--endpoint"):
+        resolve("Someone/Their-Model", fetch=lambda _: config)
+
+
+def test_family_decides_whether_the_head_is_tied_where_nothing_is_said() -> None:
+    config = {name: value for name, value in _CONFIG.items() if name != "tie_word_embeddings"}
+    tied = {
+        family: _of({**config, "model_type": family}).architecture.is_tied
+        for family in ("gemma2", "gemma3_text", "qwen2", "llama", "unknown")
+    }
+    assert [family for family, is_tied in tied.items() if is_tied] == ["gemma2", "gemma3_text"]
+
+
+def _of(config: dict[str, object]) -> ModelPreset:
+    return resolve("some/model", fetch=lambda _: json.dumps(config).encode())
+
+
+def test_second_copy_of_the_weights_does_not_count(tmp_path: Path) -> None:
+    directory = _checkpoint(tmp_path / "m")
+    (directory / "consolidated.safetensors").write_bytes(bytes(999))
+    assert resolve(str(directory)).variants[0].weights_bytes == 1000
+
+
+def test_weights_by_the_name_of_a_copy_count_where_there_are_no_others(tmp_path: Path) -> None:
+    directory = _checkpoint(tmp_path / "m")
+    (directory / "model.safetensors").rename(directory / "consolidated.safetensors")
+    assert resolve(str(directory)).variants[0].weights_bytes == 1000
+
+
+def test_only_the_files_of_the_index_count(tmp_path: Path) -> None:
+    directory = _checkpoint(tmp_path / "m")
+    (directory / "adapter.safetensors").write_bytes(bytes(999))
+    index = {"weight_map": {"a": "model.safetensors", "b": "model.safetensors"}}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert resolve(str(directory)).variants[0].weights_bytes == 1000
+
+
+def test_file_of_the_index_that_is_missing_is_named(tmp_path: Path) -> None:
+    directory = _checkpoint(tmp_path / "m")
+    index = {"weight_map": {"a": "model.safetensors", "b": "other.safetensors"}}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UsageError, match=r"other\.safetensors"):
+        resolve(str(directory))
 
 
 def test_unknown_quantisation_names_the_known_ones(tmp_path: Path) -> None:
@@ -117,6 +181,27 @@ def test_wrong_field_is_named(tmp_path: Path, value: object) -> None:
     config = {**_CONFIG, "num_hidden_layers": value}
     with pytest.raises(UsageError, match="num_hidden_layers"):
         resolve(str(_checkpoint(tmp_path / "m", config)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("num_key_value_heads", -1), ("head_dim", 0), ("num_attention_heads", 256)]
+)
+def test_number_that_no_model_has_is_named(tmp_path: Path, field: str, value: int) -> None:
+    config = {**_CONFIG, field: value}
+    with pytest.raises(UsageError, match=rf"config\.json.*{field}"):
+        resolve(str(_checkpoint(tmp_path / "m", config)))
+
+
+def test_config_without_an_end_to_its_depth_is_refused(tmp_path: Path) -> None:
+    deep = f'{{"a": {"[" * 5000}{"]" * 5000}}}'
+    with pytest.raises(UsageError, match=r"config\.json cannot be read"):
+        resolve(str(_checkpoint(tmp_path / "m", deep)))
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/x", "./" + "a" * 5000, "a" * 5000])
+def test_name_that_no_path_can_have_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read.*Check the path"):
+        resolve(name)
 
 
 def test_text_part_of_a_multimodal_config_counts(tmp_path: Path) -> None:
@@ -227,13 +312,31 @@ def test_toml_file_may_describe_the_whole_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("model = ", "Invalid value"), ("key = 'x'", "model"), ("model = 'x/y'\nsize = 3", "size")],
+    [
+        ("model = ", "Invalid value"),
+        ("key = 'x'", "model"),
+        ("model = 'x/y'\nsize = 3", "size"),
+        ("model = 'qwen2.5-3b'\ncontext_tokens = -5", "context_tokens"),
+        (
+            "model = 'x/y'\nvariants = [{precision = '8bit', method = 'awq', repo = 'me/mine'}]",
+            "awq weights are never of precision '8bit'.*variants",
+        ),
+        ("model = 'x/y'\narchitecture = {n_layers = 0}", "n_layers"),
+    ],
 )
 def test_wrong_toml_file_names_the_fault(tmp_path: Path, text: str, named: str) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(UsageError, match=named):
         resolve(str(file), fetch=_no_hub)
+
+
+@pytest.mark.parametrize("key", ["../../esc", "a/b", "", "-x", "a" * 65])
+def test_key_that_no_endpoint_may_have_is_refused(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f"model = 'qwen2.5-3b'\nkey = '{key}'\n")
+    with pytest.raises(UsageError, match=rf"mine\.toml: key is '{key}'.*letters, digits"):
+        resolve(str(file))
 
 
 def test_missing_toml_file_is_named(tmp_path: Path) -> None:

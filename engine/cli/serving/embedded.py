@@ -5,6 +5,7 @@ from pathlib import Path
 
 from engine.cli.console import say
 from engine.cli.serving import Opened, Serving, Weights, pick
+from engine.settings import child_environment
 from servers.embedded.launcher import serve
 from servers.embedded.model import TINY_KEYS, tiny_models
 
@@ -27,7 +28,12 @@ def embedded(wanted: Sequence[str], *, why: str) -> Serving:
 
     def opened(log_dir: Path) -> Opened:
         chosen = [known[model] for model in models]
-        return serve(chosen, log_dir=log_dir, on_death=lambda _model, words: say(words))
+        return serve(
+            chosen,
+            log_dir=log_dir,
+            on_death=lambda _model, words: say(words),
+            inherited=child_environment(),
+        )
 
     return Serving(
         kind="embedded",

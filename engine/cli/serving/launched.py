@@ -30,7 +30,7 @@ from servers.launch.process import free_port
 from servers.launch.sleeping import Sleeper
 from servers.launch.values import Progress, ServerStart
 from servers.launcher import KEY_VARIABLE, launch
-from servers.model import ModelPreset
+from servers.model import Method, ModelPreset
 from servers.probe.memory import promised_bytes
 
 
@@ -169,7 +169,11 @@ async def started(
             endpoints = await stack.enter_async_context(servers)
         if models:
             served = serve(
-                models, log_dir=log_dir, on_death=lambda _model, words: say(words), port=port
+                models,
+                log_dir=log_dir,
+                on_death=lambda _model, words: say(words),
+                port=port,
+                inherited=child_environment(),
             )
             endpoints += await stack.enter_async_context(served)
         yield endpoints
@@ -198,7 +202,15 @@ async def _with_preset(endpoint: Endpoint, server: ServerPlan, preset: ModelPres
         place = parse_place(server.repo)
         copy = snapshot(read_settings(), place) if place else None
         origin = str(copy) if copy else None
-    return msgspec.structs.replace(endpoint, checkpoint=origin)
+    return msgspec.structs.replace(endpoint, checkpoint=origin, quantization=_made_by(server))
+
+
+def _made_by(server: ServerPlan) -> str | None:
+    """Return what the server serves in the place of the weights that introspection reads."""
+    is_stored = server.method not in (Method.GGUF, Method.ONLINE_FP8)
+    if is_stored or server.quantization == "fp16":
+        return None
+    return f"{server.method} {server.quantization.removesuffix('bit')}-bit"
 
 
 def _made_of(preset: ModelPreset) -> str | None:

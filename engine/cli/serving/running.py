@@ -83,4 +83,5 @@ def kept_serving(models: Sequence[tuple[Kept, KeptModel]]) -> Serving:
 async def _found(endpoint: Endpoint) -> Endpoint:
     """Ask the server what it serves; what only its `serve` knew of the weights is kept."""
     found = await resolve(endpoint, access=access_of(endpoint))
-    return msgspec.structs.replace(found, checkpoint=endpoint.checkpoint)
+    known = {"checkpoint": endpoint.checkpoint, "quantization": endpoint.quantization}
+    return msgspec.structs.replace(found, **known)

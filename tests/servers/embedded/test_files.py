@@ -49,3 +49,10 @@ def test_junk_is_damaged(junk: bytes, has_magic: bool, tmp_path: Path) -> None: 
     for check in (check_gguf, check_safetensors, check_json):
         with pytest.raises(DamagedFileError):
             check(file)
+
+
+def test_json_without_an_end_to_its_depth_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(DamagedFileError, match="not JSON"):
+        check_json(file)

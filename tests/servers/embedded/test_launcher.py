@@ -272,3 +272,13 @@ def test_the_death_of_the_parent_ends_the_servers(
         parent.send_signal(number)
     assert len(pids) == 1
     _wait_until(lambda: all(_is_gone(pid) for pid in pids))
+
+
+async def test_a_server_gets_the_environment_without_secrets(
+    model: EmbeddedModel, tmp_path: Path
+) -> None:
+    before = _servers()
+    inherited = {"PATH": "/bin", "GITHUB_PAT": "secret", "HF_TOKEN": "secret"}
+    async with serve([model], log_dir=tmp_path, inherited=inherited):
+        (child,) = _servers() - before
+        assert child.environ() == {"PATH": "/bin"}

@@ -1,4 +1,4 @@
-"""What the launcher promises: order, endpoints, restarts, reuse, and nothing left behind."""
+"""What the launcher promises: order, endpoints, restarts, and nothing left behind."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import os
 import signal
 import urllib.request
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -93,7 +93,6 @@ async def test_endpoints_answer_and_nothing_is_left_after(tmp_path: Path) -> Non
         assert all(endpoint.url.startswith("http://127.0.0.1:") for endpoint in endpoints)
         assert len(alive_in(tmp_path)) == 8
     assert alive_in(tmp_path) == []
-    assert list((tmp_path / "state" / "running").iterdir()) == []
 
 
 async def test_what_was_obtained_is_told_and_remembered(tmp_path: Path) -> None:
@@ -221,30 +220,20 @@ async def test_a_killed_keeper_takes_its_server_along(tmp_path: Path) -> None:
         assert await ask(endpoints[0])
 
 
-async def test_a_running_server_is_used_by_another_launcher_and_left_running(
+async def test_a_server_outlives_another_launch_of_the_same(tmp_path: Path) -> None:
+    start = make_start(tmp_path)
+    async with AsyncExitStack() as first:
+        await first.enter_async_context(launched(tmp_path, start))
+        async with launched(tmp_path, start) as (endpoint,):
+            await first.aclose()
+            assert await ask(endpoint)
+
+
+async def test_a_start_that_cannot_be_remembered_is_told_and_the_server_stays(
     tmp_path: Path,
 ) -> None:
-    start, told = make_start(tmp_path), Told()
-    async with launched(tmp_path, start) as first:
-        async with launched(tmp_path, start, told=told) as second:
-            assert second == first
-        assert told.states() == ["reused"]
-        assert await ask(first[0])
-
-
-async def test_a_server_with_other_flags_is_not_used(tmp_path: Path) -> None:
-    start = make_start(tmp_path)
-    other = make_start(tmp_path, "small", "--enforce-eager")
-    async with launched(tmp_path, start) as first, launched(tmp_path, other) as second:
-        assert second[0].url != first[0].url
-
-
-async def test_a_record_of_a_server_that_is_gone_is_not_believed(tmp_path: Path) -> None:
-    start = make_start(tmp_path)
-    async with launched(tmp_path, start):
-        (record,) = (tmp_path / "state" / "running").iterdir()
-        said = record.read_bytes()
-    record.write_bytes(said)
+    (tmp_path / "state").write_text("in the way")
     told = Told()
-    async with launched(tmp_path, start, told=told):
-        assert "ready" in told.states()
+    async with launched(tmp_path, make_start(tmp_path), told=told) as (endpoint,):
+        assert await ask(endpoint)
+    assert "starts.jsonl" in told.details("ready")

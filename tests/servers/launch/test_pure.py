@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from engine.chat.load import Load, parse_load
 from servers.launch.flags import flag_value, with_flag, without_flag
 from servers.launch.log import ServerLog
+from servers.launch.measured import MeasuredStart, for_plan
 from servers.launch.planned import starts_of
 from servers.launch.repairs import shorten, use_less_of_the_card
-from servers.launch.values import ServerStart
+from servers.launch.values import Obtained, ServerStart
 from tests.servers.fitting import PAIR, asked, plan_of
 
 WORDS = st.lists(st.sampled_from(["serve", "x", "--a", "--b=1", "7", "--dtype", "half"]))
@@ -33,6 +34,18 @@ def make_start(*argv: str, max_model_len: int | None = None, needs_bytes: int = 
         environment={},
         max_model_len=max_model_len,
         needs_bytes=needs_bytes,
+    )
+
+
+def make_measured(*argv: str) -> MeasuredStart:
+    flags = ("--max-num-seqs", "32", "--max-num-batched-tokens", "2048")
+    return MeasuredStart(
+        model="m",
+        gpu="NVIDIA L4",
+        argv=("some/weights", *flags, *argv),
+        start_s=1.0,
+        obtained=Obtained(activation_bytes=1),
+        time=0.0,
     )
 
 
@@ -143,3 +156,14 @@ def test_a_plan_becomes_starts_in_its_order() -> None:
     assert starts[0].environment["PATH"] == "/bin"
     assert starts[0].needs_bytes > starts[1].needs_bytes
     assert "--port" not in starts[0].argv
+
+
+def test_a_measured_start_tells_its_cards_and_how_its_weights_were_stored() -> None:
+    plain, other = for_plan(
+        [
+            make_measured(),
+            make_measured("--quantization", "fp8", "--tensor-parallel-size", "2"),
+        ]
+    )
+    assert (plain.is_online_fp8, plain.n_gpus) == (False, 1)
+    assert (other.is_online_fp8, other.n_gpus) == (True, 2)
