@@ -19,7 +19,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     def hidden(self, text: str) -> str:
         """Return `text` without anything secret."""
-        for secret in filter(None, (self.key, *self.secrets)):
+        secrets = filter(None, (self.key, *self.secrets))
+        for secret in sorted(secrets, key=len, reverse=True):  # one may begin like another
             text = text.replace(secret, "[key]")
         return text
 

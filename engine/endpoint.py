@@ -1,6 +1,7 @@
 """Where a served model answers. A value: no connection, no key."""
 
 import ipaddress
+import math
 import re
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
@@ -40,6 +41,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str | None = None
     """Directory with the config.json and safetensors of the weights served, or the repository of
     the hub that has them (OWNER/NAME or OWNER/NAME@REVISION), if they can be read."""
+    quantization: str | None = None
+    """How the server has quantised them, e.g. "gguf 4-bit"; None: they are served as stored."""
     max_model_len: int | None = None
     """Context window in tokens, as the server states it; None when it does not."""
     others: tuple[str, ...] = ()
@@ -60,6 +63,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """False where the model's chat template refuses system messages: what one would say then opens
     the first user message."""
 
+    def __post_init__(self) -> None:
+        """Raise UsageError if the cap is none."""
+        if self.requests_per_s is not None and not 0 < self.requests_per_s < math.inf:
+            raise UsageError(
+                f"endpoint {self.model!r}: requests_per_s is {self.requests_per_s}, and must be a "
+                "number above 0; leave it out where there is no cap."
+            )
+
 
 def parse_endpoint(text: str) -> Endpoint:
     """Read NAME=URL[,URL...][#MODEL]: several addresses are replicas of one model.
@@ -72,9 +83,10 @@ def parse_endpoint(text: str) -> Endpoint:
     """
     name, equals, rest = text.partition("=")
     address, hash_sign, served_model = rest.partition("#")
-    if not (name and equals and address) or (hash_sign and not served_model):
-        raise UsageError(f"--endpoint {text!r}: {_FORM}.")
-    origin = f"--endpoint {text!r}"
+    origin = f"--endpoint {_shown(text)!r}"
+    has_parts = name and equals and address and "//" not in name
+    if not has_parts or (hash_sign and not served_model):
+        raise UsageError(f"{origin}: {_FORM}.")
     return endpoint_at(address.split(","), name=name, served_model=served_model, origin=origin)
 
 
@@ -146,10 +158,11 @@ def _base_url(origin: str, name: str, address: str) -> str:
         parts = urlsplit(address)
         has_address = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        raise UsageError(f"{origin}: {address!r} is no URL: {error}.") from error
+        why = "" if "@" in address else f": {error}"  # which may repeat a password
+        raise UsageError(f"{origin}: {_shown(address)!r} is no URL{why}.") from error
     if parts.scheme not in {"http", "https"} or not has_address or re.search(r"\s", address):
         raise UsageError(
-            f"{origin}: {address!r} is no base URL; it begins with http:// or https:// "
+            f"{origin}: {_shown(address)!r} is no base URL; it begins with http:// or https:// "
             "and a host, and usually ends in /v1."
         )
     _check_extras(name, parts)
@@ -169,3 +182,13 @@ def _check_extras(name: str, parts: SplitResult) -> None:
             f"endpoint {name!r} at {parts.hostname}: a base URL has no ?query; leave it out, and "
             f"put a key into {DEFAULT_KEY_VARIABLE}."
         )
+    if parts.fragment:
+        raise UsageError(
+            f"endpoint {name!r} at {parts.hostname}: a base URL has no #; in a file, what the "
+            "server calls the model is the field model."
+        )
+
+
+def _shown(text: str) -> str:
+    """Return `text` without what may be a secret in a URL: a name or password, a query."""
+    return re.sub(r"\?[^#]*", "?...", re.sub(r"(?<=//).*@", "...@", text, flags=re.DOTALL))

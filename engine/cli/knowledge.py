@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from engine.cli.console import say
 from engine.cli.library import Library
 from engine.cli.probing import Probing, opened_probes
@@ -87,7 +89,10 @@ def opened_knowledge(
 
 
 def _checkpoint(endpoint: Endpoint) -> Checkpoint | None:
-    return open_weights(endpoint.checkpoint) if endpoint.checkpoint else None
+    if not endpoint.checkpoint:
+        return None
+    found = open_weights(endpoint.checkpoint)
+    return msgspec.structs.replace(found, served_as=endpoint.quantization)
 
 
 def _wants_probes(phases: Iterable[Phase]) -> bool:

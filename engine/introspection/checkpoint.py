@@ -16,8 +16,8 @@ from engine.introspection.encodings import Encoding, Implied, Plain, blocks, sam
 from engine.introspection.files import Directory, File, Folder
 from engine.introspection.implied import implied
 from engine.introspection.names import in_model_order
-from engine.introspection.quantised import UnreadableError, encodings_of, scheme_of
-from engine.introspection.safetensors import Floats, Tensor, read_header
+from engine.introspection.quantised import encodings_of, scheme_of
+from engine.introspection.safetensors import Floats, Tensor, UnreadableError, read_header
 
 _REMEDY = "Fetch the checkpoint again, or name another directory with --checkpoint."
 _SAMPLE_BYTES = 1 << 16
@@ -77,6 +77,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Hash of configuration, headers, sizes and samples of the values; the same on any machine."""
     why_no_values: str = ""
     """Why the values of the parameters cannot be read; empty if they can."""
+    served_as: str | None = None
+    """Quantisation in which a server has these weights, where they are stored otherwise."""
 
     @property
     def n_values(self) -> int:
@@ -119,6 +121,8 @@ def read_checkpoint(folder: Folder) -> Checkpoint:
     except OSError as error:
         problem = f"Cannot read {folder.origin}: {error.strerror or error}"
         raise NotReadyError(f"{problem}. {_REMEDY}") from error
+    except RecursionError as error:
+        raise NotReadyError(f"A file in {folder.origin} is nested too deep. {_REMEDY}") from error
 
 
 def _read(folder: Folder) -> Checkpoint:
@@ -171,7 +175,10 @@ def _read_tensors(folder: Folder) -> dict[str, Tensor]:
     if not stored:
         raise UnreadableError(f"there is no safetensors file in {folder.origin}")
     files = [_WHOLE] if _WHOLE in stored else stored
-    return {name: tensor for file in files for name, tensor in _header(folder, file).items()}
+    found = {name: tensor for file in files for name, tensor in _header(folder, file).items()}
+    if not found:
+        raise UnreadableError(f"there is no tensor in {', '.join(files)} of {folder.origin}")
+    return found
 
 
 def _header(folder: Folder, name: str) -> dict[str, Tensor]:
@@ -202,13 +209,26 @@ def _parameters(
 
 
 def _tied(found: Mapping[str, Parameter], config: Mapping[str, object]) -> dict[str, Parameter]:
-    """Return the output head that uses the values of the input embedding, if there is one."""
-    is_tied = bool(config.get("tie_word_embeddings", True))
+    """Return the output head that uses the values of the input embedding, if there is one.
+
+    A head that is stored counts where the configuration says nothing; a model that is said to be
+    tied does not load it.
+    """
+    heads = [name for name in found if f".{name}".endswith(f".{_HEAD}")]
+    said = config.get("tie_word_embeddings")
+    is_tied = not heads if said is None else bool(said)
     embeddings = [each for name, each in found.items() if name.endswith(_EMBEDDINGS)]
-    if not is_tied or _HEAD in found or len(embeddings) != 1:
+    if not is_tied or len(embeddings) != 1:
         return {}
     source = embeddings[0]
-    return {_HEAD: msgspec.structs.replace(source, name=_HEAD, shared_with=source.name)}
+    name = heads[0] if heads else _head_of(source.name)
+    return {name: msgspec.structs.replace(source, name=name, shared_with=source.name)}
+
+
+def _head_of(embedding: str) -> str:
+    """Return the name of the output head: it lies beside the body, wherever that is."""
+    before, body, _ = f".{embedding}".partition(".model.")
+    return f"{before}.{_HEAD}".removeprefix(".") if body else _HEAD
 
 
 def _sample(file: File) -> str:

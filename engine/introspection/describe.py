@@ -1,6 +1,7 @@
 """Sentences and figures about a model's structure, from its configuration and parameters. Pure."""
 
 from engine.introspection.checkpoint import Checkpoint
+from engine.introspection.implied import declared_dtype
 from engine.introspection.layers import Layer
 from engine.introspection.quantised import scheme_of
 
@@ -23,14 +24,15 @@ def summary(checkpoint: Checkpoint) -> dict[str, object]:
     sizes = {name: _first(checkpoint, keys) for name, keys in _FROM_CONFIG.items()}
     figures = {
         "model_type": config.get("model_type"),
-        "n_parameters": checkpoint.n_values,
+        "n_parameters": checkpoint.n_values or None,
         **sizes,
         "head_dim": sizes["head_dim"] or _head_dim(sizes),
-        "tied_embeddings": any(each.shared_with for each in checkpoint.parameters.values()),
+        "tied_embeddings": _is_tied(checkpoint),
         "dtype": _dtype(checkpoint),
     }
     scheme = scheme_of(config)
-    return {**figures, "quantization": scheme.label} if scheme else figures
+    quantization = checkpoint.served_as or (scheme.label if scheme else None)
+    return {**figures, "quantization": quantization} if quantization else figures
 
 
 def explanation(layer: Layer, checkpoint: Checkpoint) -> str:
@@ -63,8 +65,10 @@ def _attention_text(figures: dict[str, object]) -> str:
 
 
 def _first(checkpoint: Checkpoint, keys: tuple[str, ...]) -> object:
+    """Return what the first of `keys` that is there says; None if that is a list, say."""
     values = (checkpoint.config.get(key) for key in keys)
-    return next((value for value in values if value is not None), None)
+    found = next((value for value in values if value is not None), None)
+    return found if isinstance(found, int | float | str) else None
 
 
 def _head_dim(sizes: dict[str, object]) -> int | None:
@@ -72,9 +76,14 @@ def _head_dim(sizes: dict[str, object]) -> int | None:
     return hidden // heads if isinstance(hidden, int) and isinstance(heads, int) and heads else None
 
 
-def _dtype(checkpoint: Checkpoint) -> str:
-    """Return the type in which most weights are stored."""
+def _is_tied(checkpoint: Checkpoint) -> bool | None:
+    parameters = checkpoint.parameters.values()
+    return any(each.shared_with for each in parameters) if parameters else None
+
+
+def _dtype(checkpoint: Checkpoint) -> str | None:
+    """Return the type in which most weights are stored, or what the configuration says of it."""
     counts: dict[str, int] = {}
     for each in checkpoint.parameters.values():
         counts[each.dtype] = counts.get(each.dtype, 0) + each.n_values
-    return max(counts, key=lambda dtype: counts[dtype])
+    return max(counts, key=lambda dtype: counts[dtype], default=declared_dtype(checkpoint.config))

@@ -53,7 +53,7 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True):
     tensor: Tensor
     scale: Tensor
     tile: tuple[int, int] | None = None
-    """Rows and columns of a tile; None: the matrix is divided evenly."""
+    """Rows and columns of a tile; the matrix is divided evenly where the scales are not as many."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -67,17 +67,27 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True):
 
     def rows(self) -> Rows:
         """Return what reads rows: values times their scale."""
-        n_rows, n_columns = self.shape
+        n_columns = self.shape[1]
         stored = Plain(tensor=self.tensor).rows()
         scale = read_floats(self.scale).reshape((self.scale.shape or (1,))[0], -1)
-        evenly = (-(-n_rows // scale.shape[0]), -(-n_columns // scale.shape[1]))
-        tile_height, tile_width = self.tile if self.tile and self.scale.shape else evenly
+        height, width = self._sides(scale.shape)
 
         def read(first: int, count: int) -> Floats:
-            tiles = scale[np.arange(first, first + count) // tile_height]
-            return stored(first, count) * np.repeat(tiles, tile_width, axis=1)[:, :n_columns]
+            tiles = scale[np.arange(first, first + count) // height]
+            return stored(first, count) * np.repeat(tiles, width, axis=1)[:, :n_columns]
 
         return read
+
+    def _sides(self, n_scales: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the rows and columns that share one of `n_scales`."""
+        if self.tile and _quotients(self.shape, self.tile) == n_scales:
+            return self.tile
+        return _quotients(self.shape, n_scales)
+
+
+def _quotients(lengths: tuple[int, ...], parts: tuple[int, ...]) -> tuple[int, ...]:
+    """Return each length divided by its part, rounded up."""
+    return tuple(-(-length // part) for length, part in zip(lengths, parts, strict=True))
 
 
 class Implied(msgspec.Struct, frozen=True, kw_only=True):

@@ -123,8 +123,9 @@ class History:
 
         Returns:
             list of dicts, one per tracked layer, with name, from_first (relative_change of each
-            later turn from the first one, the latest 40, oldest first), largest (turn with the
-            largest one) and is_growing (True if the latest is the largest).
+            later turn from the first one, the latest 40, oldest first; None where it is not
+            finite), largest (turn with the largest one) and is_growing (True if the latest is the
+            largest).
 
         Example:
             history.start_tracking()
@@ -220,16 +221,16 @@ def _brief(row: Mapping[str, object]) -> dict[str, object]:
     return {"mean": row["mean"], "std": row["std"], "last_norm": row["last_norm"]}
 
 
-def _change(row: Mapping[str, object]) -> float:
-    return msgspec.convert(row["relative_change"], float)
+def _change(row: Mapping[str, object]) -> float | None:
+    return msgspec.convert(row["relative_change"], float | None)
 
 
-def _drift(name: str, changes: list[float], start: int) -> dict[str, object]:
+def _drift(name: str, changes: list[float | None], start: int) -> dict[str, object]:
     """Return the drift of one layer; the first of `changes` is that of turn `start`."""
-    top = max(changes)
+    top = max((each for each in changes if each is not None), default=None)
     return {
         "name": name,
         "from_first": changes,
-        "largest": start + changes.index(top),
-        "is_growing": changes[-1] == top,
+        "largest": None if top is None else start + changes.index(top),
+        "is_growing": top is not None and changes[-1] == top,
     }

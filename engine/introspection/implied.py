@@ -80,12 +80,18 @@ def implied(config: Config) -> dict[str, Implied]:
         sizes = msgspec.convert(dict(config), _Sizes)
     except msgspec.ValidationError:
         return {}
-    dtype = _dtype(config)
+    dtype = declared_dtype(config) or "float32"
     packed = _packed_dtype(config) or dtype
     return {
         name: Implied(shape=shape, dtype=packed if "_proj.weight" in name else dtype)
         for name, shape in _shapes(family, sizes)
     }
+
+
+def declared_dtype(config: Config) -> str | None:
+    """Return torch's name of the type that the configuration gives the weights."""
+    said = config.get("dtype") or config.get("torch_dtype")
+    return str(said) if said else None
 
 
 def _shapes(family: _Family, sizes: _Sizes) -> Iterator[tuple[str, Shape]]:
@@ -137,10 +143,6 @@ def _has_bias(name: str, family: _Family, sizes: _Sizes) -> bool:
         return True
     said = sizes.attention_bias if name.startswith("self_attn.") else sizes.mlp_bias
     return family.can_have_bias and bool(said)
-
-
-def _dtype(config: Config) -> str:
-    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
 
 
 def _packed_dtype(config: Config) -> str | None:

@@ -1,18 +1,21 @@
 """Which stored tensors make up which parameter, by the quantisation that the config declares. Pure.
 
 What belongs to the storage only (packed words, scales, zero points) is no parameter: a quantised
-matrix appears under the name `...weight` that it has in the model.
+matrix appears under the name `...weight` that it has in the model. Nor is what a server needs for
+its cache, or a table that is computed from the configuration.
+
+Source of the names: vLLM, `model_loader/weight_utils.py`, `maybe_remap_kv_scale_name`.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, cast
+from collections.abc import Iterable, Mapping
+from typing import Annotated, TypeVar, cast
 
 import msgspec
 
 from engine.errors import NotReadyError
 from engine.introspection.encodings import Encoding, Plain, Scaled
 from engine.introspection.packed import Awq, Gptq, Signed
-from engine.introspection.safetensors import Tensor, read_values
+from engine.introspection.safetensors import Tensor, UnreadableError, read_values
 
 _GPTQ_BITS = (4, 8)
 _GPTQ_LAYOUTS = ("", "gptq", "gptq_v2")
@@ -24,6 +27,10 @@ _OF_SIGNED = (_SIGNED, "weight_scale", "weight_shape", "weight_g_idx")
 _OF_PACKED = ("qweight", "qzeros", "scales", "g_idx")
 _SCALES = ("weight_scale", "weight_scale_inv")
 _OF_SCALED = (*_SCALES, "input_scale")
+_OF_CACHE = ("q_scale", "k_scale", "v_scale", "kv_scale", "output_scale")
+"""Scales of an 8-bit KV cache and of what goes into it."""
+_COMPUTED = ("inv_freq",)
+"""Rotary frequencies, which older checkpoints store."""
 _N_AXES = 2
 _WORD_BITS = 32
 _STORED_AS_GIVEN = ("fp8", "fbgemm_fp8", "compressed-tensors", "modelopt")
@@ -32,15 +39,13 @@ _FOREIGN = ("weight_zero_point", "weight_scale_2", "weight_global_scale", "absma
 """Last parts of names that only packings have which cannot be read here."""
 
 
-class UnreadableError(Exception):
-    """The weights are stored in a way that cannot be read; the configuration can."""
-
-
+_Value = TypeVar("_Value")
 _Side = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _OfGroup(msgspec.Struct, frozen=True):
     num_bits: int
+    block_structure: object = None
 
 
 class _Group(msgspec.Struct, frozen=True):
@@ -55,7 +60,7 @@ class Scheme(msgspec.Struct, frozen=True, kw_only=True):
     layout: str = ""
     """AutoAWQ's `version` or GPTQ's `checkpoint_format`."""
     tile: tuple[int, int] | None = None
-    """Rows and columns that share a scale (`weight_block_size`)."""
+    """Rows and columns that share a scale (`weight_block_size`, `block_structure`)."""
 
     @property
     def label(self) -> str:
@@ -65,11 +70,13 @@ class Scheme(msgspec.Struct, frozen=True, kw_only=True):
 
 def scheme_of(config: Mapping[str, object]) -> Scheme | None:
     """Return the declared quantisation, None if there is none."""
-    declared = config.get("quantization_config")
+    declared = config.get("quantization_config") or config.get("compression_config")
     if not isinstance(declared, dict):
         return None
     found = cast("dict[str, object]", declared)
-    bits = found.get("bits", found.get("w_bit", _bits_of_groups(found)))
+    groups = _groups(found)
+    bits = found.get("bits", found.get("w_bit", _only(each.num_bits for each in groups)))
+    tile = _only(_tile(each.block_structure) for each in groups)
     is_marlin = found.get("is_marlin_format") is True
     return Scheme(
         method=str(found.get("quant_method", "unknown")).lower(),
@@ -77,18 +84,23 @@ def scheme_of(config: Mapping[str, object]) -> Scheme | None:
         layout="marlin"
         if is_marlin
         else str(found.get("checkpoint_format", found.get("version", ""))).lower(),
-        tile=_tile(found.get("weight_block_size")),
+        tile=_tile(found.get("weight_block_size")) or tile,
     )
 
 
-def _bits_of_groups(declared: Mapping[str, object]) -> int | None:
-    """Return the bits of the weights in compressed-tensors' notation."""
+def _groups(declared: Mapping[str, object]) -> list[_OfGroup]:
+    """Return what compressed-tensors' notation says of the weights, group by group."""
     try:
         groups = msgspec.convert(declared.get("config_groups"), dict[str, _Group])
     except msgspec.ValidationError:
-        return None
-    bits = {group.weights.num_bits for group in groups.values()}
-    return bits.pop() if len(bits) == 1 else None
+        return []
+    return [group.weights for group in groups.values()]
+
+
+def _only(values: Iterable[_Value]) -> _Value | None:
+    """Return the value that all agree on."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
 
 
 def _tile(declared: object) -> tuple[int, int] | None:
@@ -128,6 +140,8 @@ def _check_foreign(tensors: Mapping[str, Tensor], scheme: Scheme | None) -> None
 
 
 def _is_storage(layer: str, last: str, tensors: Mapping[str, Tensor]) -> bool:
+    if last in _OF_CACHE or last in _COMPUTED:
+        return True
     is_packed = last in _OF_PACKED and f"{layer}.{_PACKED}" in tensors
     is_signed = last in _OF_SIGNED and f"{layer}.{_SIGNED}" in tensors
     return is_packed or is_signed or (last in _OF_SCALED and f"{layer}.weight" in tensors)
@@ -157,8 +171,10 @@ def _signed(layer: str, tensors: Mapping[str, Tensor], scheme: Scheme | None) ->
     if scheme is None or scheme.bits not in _GPTQ_BITS or scheme.method != "compressed-tensors":
         declared = scheme.label if scheme else "nothing"
         raise UnreadableError(f"the weights of {layer!r} are packed, and {declared} is declared")
+    (n_outputs, n_words), (_, n_groups) = _sides(packed), _sides(scale)
+    _check_shapes((scale, (n_outputs, n_groups)), (shape, (_N_AXES,)))
     n_inputs = int(read_values(shape, first=1, count=1)[0])
-    if not 0 <= packed.shape[1] * _WORD_BITS - n_inputs * scheme.bits < _WORD_BITS:
+    if not 0 <= n_words * _WORD_BITS - n_inputs * scheme.bits < _WORD_BITS:
         raise NotReadyError(f"The checkpoint is corrupt: {shape.name!r} is not the shape.")
     return Signed(
         packed=packed,
@@ -172,9 +188,10 @@ def _signed(layer: str, tensors: Mapping[str, Tensor], scheme: Scheme | None) ->
 def _packed(layer: str, tensors: Mapping[str, Tensor], scheme: Scheme | None) -> Encoding:
     qweight, qzeros, scales = _parts(layer, _OF_PACKED[:3], tensors)
     if scheme is not None and _is_awq(scheme):
+        _check_awq(qweight, qzeros, scales)
         return Awq(qweight=qweight, qzeros=qzeros, scales=scales)
     if scheme is not None and _is_gptq(scheme):
-        return Gptq(
+        found = Gptq(
             qweight=qweight,
             qzeros=qzeros,
             scales=scales,
@@ -182,11 +199,43 @@ def _packed(layer: str, tensors: Mapping[str, Tensor], scheme: Scheme | None) ->
             bits=scheme.bits or 0,
             zero_offset=0 if scheme.layout == "gptq_v2" else 1,
         )
+        _check_gptq(found)
+        return found
     declared = f"{scheme.label} {scheme.layout}".strip() if scheme else "nothing"
     raise UnreadableError(
         f"the weights of {layer!r} are packed, and config.json declares {declared}; awq gemm with"
         " 4 bits and gptq with 4 or 8 bits can be read"
     )
+
+
+def _check_awq(qweight: Tensor, qzeros: Tensor, scales: Tensor) -> None:
+    (_, n_words), (n_groups, _) = _sides(qweight), _sides(scales)
+    n_outputs = n_words * _WORD_BITS // _AWQ_BITS
+    _check_shapes((scales, (n_groups, n_outputs)), (qzeros, (n_groups, n_words)))
+
+
+def _check_gptq(found: Gptq) -> None:
+    """Compare the parts: where modules have bits of their own, they do not fit each other."""
+    (n_words, n_outputs), (n_groups, _) = _sides(found.qweight), _sides(found.scales)
+    per_word = _WORD_BITS // found.bits
+    _check_shapes(
+        (found.scales, (n_groups, n_outputs)), (found.qzeros, (n_groups, n_outputs // per_word))
+    )
+    if found.groups is not None:
+        _check_shapes((found.groups, (n_words * per_word,)))
+
+
+def _sides(tensor: Tensor) -> tuple[int, int]:
+    if len(tensor.shape) != _N_AXES or not all(tensor.shape):
+        raise UnreadableError(f"{tensor.name!r} has the shape {list(tensor.shape)}, no matrix's")
+    return tensor.shape[0], tensor.shape[1]
+
+
+def _check_shapes(*wanted: tuple[Tensor, tuple[int, ...]]) -> None:
+    for tensor, shape in wanted:
+        if tensor.shape != shape:
+            told, fits = list(tensor.shape), list(shape)
+            raise UnreadableError(f"{tensor.name!r} has the shape {told}, and {fits} would fit")
 
 
 def _is_awq(scheme: Scheme) -> bool:

@@ -43,6 +43,10 @@ _STORED_AS = {
 """safetensors' name -> (torch's name, how numpy reads the bytes)."""
 
 
+class UnreadableError(Exception):
+    """The weights are stored in a way that cannot be read; the configuration can."""
+
+
 class Tensor(msgspec.Struct, frozen=True, kw_only=True):
     """One stored tensor: where its bytes are and what they mean."""
 
@@ -77,6 +81,7 @@ def read_header(file: File) -> dict[str, Tensor]:
 
     Raises:
         NotReadyError: it is no safetensors file, or is truncated.
+        UnreadableError: a tensor has a type that is not known here.
         OSError: it cannot be read.
     """
     header_bytes = int.from_bytes(file.read(0, _LENGTH_BYTES).tobytes(), "little")
@@ -115,7 +120,7 @@ def _entries(file: File, header: bytes) -> dict[str, _Entry]:
 
 def _check(file: File, *, name: str, entry: _Entry, n_data_bytes: int) -> None:
     if entry.dtype not in _STORED_AS:
-        raise _corrupt(file, f"tensor {name!r} has the unknown data type {entry.dtype!r}")
+        raise UnreadableError(f"{name!r} has the data type {entry.dtype!r}, which cannot be read")
     first, last = entry.data_offsets
     item_bytes = np.dtype(_STORED_AS[entry.dtype][1]).itemsize
     if first < 0 or last - first != math.prod(entry.shape) * item_bytes:

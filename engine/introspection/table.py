@@ -141,11 +141,12 @@ class CapabilityTable:
 
 
 async def _answered(found: Method, arguments: Mapping[str, object]) -> object:
-    answer = _called(found, arguments)
-    if inspect.isawaitable(answer):
-        answer = await answer
-    check_size(answer)
-    return answer
+    with boundary(InvestigationError, f"{PACKAGE}.{found.name}"):
+        answer = _called(found, arguments)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        check_size(answer)
+        return answer
 
 
 def _called(found: Method, arguments: Mapping[str, object]) -> object:

@@ -1,5 +1,8 @@
 """Capability `weights`: the values of the served model. Docstrings are help text for models."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from engine.introspection.checkpoint import Checkpoint, Parameter
@@ -9,6 +12,21 @@ from engine.introspection.statistics import Moments, difference, moments, rounde
 
 _MAX_LISTED = 40
 _SAMPLED_VALUES = 1 << 16
+
+
+class _Likeness(NamedTuple):
+    """How much one parameter is like another; NaN where a value is not finite."""
+
+    name: str
+    similarity: float
+    std_ratio: float
+
+    def told(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "similarity": rounded(self.similarity),
+            "std_ratio": rounded(self.std_ratio),
+        }
 
 
 class Weights:
@@ -144,7 +162,7 @@ class Weights:
         Returns:
             list of dicts with name, similarity (1: the same distribution, 0: nothing in common)
             and std_ratio (std of the other one divided by the std of this one). Most similar
-            first.
+            first; last those whose similarity is None, because not all values are finite.
 
         Example:
             name = "model.layers.0.mlp.down_proj.weight"
@@ -157,8 +175,8 @@ class Weights:
             for other in self._checkpoint.parameters.values()
             if other.shape == wanted.shape and other.owner != wanted.owner
         ]
-        found.sort(key=lambda each: -float(str(each["similarity"])))
-        return found[: max(1, min(top_k, _MAX_LISTED))]
+        found.sort(key=lambda each: (math.isnan(each.similarity), -each.similarity))
+        return [each.told() for each in found[: max(1, min(top_k, _MAX_LISTED))]]
 
     def _parameter(self, name: str) -> Parameter:
         known = self._checkpoint.parameters
@@ -234,13 +252,14 @@ class Weights:
 
     def _likeness(
         self, values: np.ndarray[tuple[int], np.dtype[np.float64]], other: Parameter
-    ) -> dict[str, object]:
+    ) -> _Likeness:
         theirs = self._sorted_sample(other)
-        gap = float(np.abs(values - theirs).mean())
+        with np.errstate(invalid="ignore"):  # one infinity less another
+            gap = float(np.abs(values - theirs).mean())
+            spread, other_spread = float(values.std()), float(theirs.std())
         size = float((np.abs(values) + np.abs(theirs)).mean())
-        spread = float(values.std())
-        return {
-            "name": other.name,
-            "similarity": rounded(1 - gap / size if size else 1.0),
-            "std_ratio": rounded(float(theirs.std()) / spread if spread else 0.0),
-        }
+        return _Likeness(
+            name=other.name,
+            similarity=1 - gap / size if size else 1.0,
+            std_ratio=other_spread / spread if spread else 0.0,
+        )

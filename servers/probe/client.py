@@ -189,11 +189,18 @@ class _Running:
             self._process.wait()
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while (received := receive_reply(self._replies)) is not None:
-                with self._lock:
-                    future = self._pending.pop(received[0].id)
-                future.set_result(received)
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                while (received := receive_reply(self._replies)) is not None:
+                    with self._lock:
+                        future = self._pending.pop(received[0].id, None)
+                    if future is not None:
+                        future.set_result(received)
+        finally:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Tell all who wait that no reply comes any more."""
         with self._lock:
             self.has_ended = True
             left = list(self._pending.values())

@@ -41,6 +41,8 @@ async def test_a_pair_is_fetched_served_and_compared(served: Hub, tmp_path: Path
     assert manifest["serving"] == "embedded"
     assert [arm["model"] for arm in manifest["arms"]] == list(PAIR)
     assert all(arm["checkpoint_fingerprint"] for arm in manifest["arms"]), "read from the hub"
+    figures = [arm["facts"]["figures"] for arm in manifest["arms"]]
+    assert [each["quantization"] for each in figures] == ["gguf 4-bit"] * 2, "as it is served"
     comparison = json.loads((tmp_path / "out" / "model_comparison.json").read_text())
     assert all(arm["code_blocks_executed"] > 0 for arm in comparison["models"].values())
     n_fetched = sum("GET" in line and line.endswith(".gguf") for line in served.asked)

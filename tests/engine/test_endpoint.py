@@ -1,10 +1,13 @@
 """NAME=URL[#MODEL], read."""
 
+import math
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.endpoint import Endpoint, check_distinct, parse_endpoint
+from engine.endpoint import Endpoint, check_distinct, endpoint_at, parse_endpoint
 from engine.errors import UsageError
 
 
@@ -45,6 +48,36 @@ def test_an_endpoint_is_read(text: str, url: str, served_model: str) -> None:
 def test_what_is_none_is_refused_with_the_part_that_is_wrong(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_endpoint(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://me:secret@h/v1",
+        "http://h/v1?key=secret",
+        "http://me:x=secret@h/v1",
+        "a=ftp://me:secret@h/v1",
+        "a=http://me:secret/x@h/v1",
+        "a=http://me:secret@h:99999/v1",
+        "a/b=http://h/v1?key=secret",
+        "a=http://h/v1?key=secret#",
+    ],
+)
+def test_a_refusal_for_another_reason_repeats_no_secret_of_the_url(text: str) -> None:
+    with pytest.raises(UsageError, match="--endpoint") as caught:
+        parse_endpoint(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_model_behind_a_base_url_is_not_dropped_in_silence() -> None:
+    with pytest.raises(UsageError, match="the field model"):
+        endpoint_at(["http://h/v1#m"], name="a", origin="lab.toml")
+
+
+@pytest.mark.parametrize("cap", [math.inf, math.nan, 0.0, -1.0])
+def test_a_cap_that_is_none_is_refused(cap: float) -> None:
+    with pytest.raises(UsageError, match="'a': requests_per_s is"):
+        msgspec.structs.replace(parse_endpoint("a=http://h/v1"), requests_per_s=cap)
 
 
 @pytest.mark.parametrize("text", ["a=http://me:secret@h/v1", "a=http://h/v1?key=secret"])

@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -5,6 +8,7 @@ import pytest
 from engine.errors import CapabilityError
 from engine.introspection.architecture import Architecture
 from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.facts import facts_of
 from engine.introspection.subject import Subject
 
 
@@ -110,3 +114,9 @@ def test_quantised_model_says_so(checkpoint_dir: object, subject: Subject) -> No
     path.write_text(text)
     summary = Architecture(open_checkpoint(path.parent)).get_architecture_summary()
     assert summary["quantization"] == "fp8"
+
+
+def test_weights_that_are_served_quantised_say_so(checkpoint_dir: Path) -> None:
+    served = msgspec.structs.replace(open_checkpoint(checkpoint_dir), served_as="gguf 4-bit")
+    assert Architecture(served).get_architecture_summary()["quantization"] == "gguf 4-bit"
+    assert facts_of(served).figures["quantization"] == "gguf 4-bit"

@@ -56,6 +56,53 @@ def test_tied_head_shares_the_values_of_the_embedding(checkpoint_dir: Path) -> N
     assert checkpoint.n_values == sum(each.n_values for each in stored)
 
 
+def test_a_stored_head_of_a_model_that_is_said_to_be_tied_counts_once(
+    write_checkpoint: Write, arrays: dict[str, Array]
+) -> None:
+    head = {"lm_head.weight": arrays["model.embed_tokens.weight"]}
+    found = open_checkpoint(write_checkpoint(arrays | head, {"tie_word_embeddings": True}))
+    assert found.parameters["lm_head.weight"].shared_with == "model.embed_tokens.weight"
+    assert found.n_values == sum(each.size for each in arrays.values())
+
+
+def test_a_stored_head_of_which_nothing_is_said_is_a_parameter_of_its_own(
+    write_checkpoint: Write, arrays: dict[str, Array], config: dict[str, object]
+) -> None:
+    del config["tie_word_embeddings"]
+    head = {"lm_head.weight": arrays["model.embed_tokens.weight"]}
+    found = open_checkpoint(write_checkpoint(arrays | head, {}))
+    assert found.parameters["lm_head.weight"].shared_with is None
+
+
+def test_a_head_below_the_top_gets_no_second_one(write_checkpoint: Write) -> None:
+    names = ["language_model.model.embed_tokens.weight", "language_model.lm_head.weight"]
+    root = write_checkpoint({name: np.ones((2, 2), np.float32) for name in names}, {})
+    assert sorted(open_checkpoint(root).parameters) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("embedding", "head"),
+    [
+        ("language_model.model.embed_tokens.weight", "language_model.lm_head.weight"),
+        ("model.language_model.embed_tokens.weight", "lm_head.weight"),
+        ("transformer.wte.weight", "lm_head.weight"),
+    ],
+)
+def test_a_tied_head_lies_beside_the_body(
+    write_checkpoint: Write, embedding: str, head: str
+) -> None:
+    root = write_checkpoint({embedding: np.ones((2, 2), np.float32)}, {})
+    assert open_checkpoint(root).parameters[head].shared_with == embedding
+
+
+def test_rotary_frequencies_are_no_parameter(
+    write_checkpoint: Write, arrays: dict[str, Array]
+) -> None:
+    stored = {"model.layers.0.self_attn.rotary_emb.inv_freq": np.ones(4, np.float32)}
+    found = open_checkpoint(write_checkpoint(arrays | stored, {}))
+    assert set(found.parameters) == {*arrays, "lm_head.weight"}
+
+
 def test_untied_head_is_a_parameter_of_its_own(write_checkpoint: Write) -> None:
     weights = {name: np.ones((2, 2), np.float32) for name in ("a.embed_tokens.weight", "b.weight")}
     root = write_checkpoint(weights, {"tie_word_embeddings": False})
@@ -124,6 +171,17 @@ def listless_config(root: Path) -> str:
     return "config.json"
 
 
+def nest_config(root: Path) -> str:
+    (root / "config.json").write_text('{"a":' + "[" * 5000 + "]" * 5000 + "}")
+    return root.name
+
+
+def nest_header(root: Path) -> str:
+    header = b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    (root / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    return root.name
+
+
 def drop_config(root: Path) -> str:
     (root / "config.json").unlink()
     return "config.json"
@@ -149,6 +207,8 @@ def promise_a_shard(root: Path) -> str:
         spoil_header,
         spoil_config,
         listless_config,
+        nest_config,
+        nest_header,
         drop_config,
         promise_a_tensor,
         promise_a_shard,
@@ -183,3 +243,20 @@ def test_a_configuration_of_an_unknown_family_tells_no_names(checkpoint_dir: Pat
     found = open_checkpoint(checkpoint_dir)
     assert not found.parameters
     assert found.why_no_values
+
+
+def test_a_file_without_tensors_leaves_what_the_configuration_tells(
+    write_checkpoint: Write,
+) -> None:
+    found = open_checkpoint(write_checkpoint({}, {}))
+    assert found.why_no_values.startswith("there is no tensor in model.safetensors")
+    assert "model.norm.weight" in found.parameters
+
+
+def test_a_type_that_is_not_known_leaves_what_the_configuration_tells(
+    write_checkpoint: Write,
+) -> None:
+    scale = ("F8_E8M0", np.zeros(1, np.uint8))
+    found = open_checkpoint(write_checkpoint({"model.norm.weight_scale": scale}, {}))
+    assert "data type 'F8_E8M0'" in found.why_no_values
+    assert "model.norm.weight" in found.parameters

@@ -3,16 +3,29 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from engine.errors import CapabilityError
+from engine.errors import CapabilityError, InvestigationError
 from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.history import History
+from engine.introspection.probe import Question
+from engine.introspection.safetensors import Floats
 from engine.introspection.subject import Subject
 from engine.introspection.table import CapabilityTable
 from engine.transcript import Call, ExecutionError
 from tests.introspection.drawn import DrawnProbe
 
 GRANTED = ("history",)
+
+
+class OverflowingProbe(DrawnProbe):
+    """One text has activations beyond float32."""
+
+    def ask(self, question: Question) -> tuple[object, Mapping[str, Floats]]:
+        plain, arrays = super().ask(question)
+        factor = np.float32(np.inf if "overflows" in question.text else 1)
+        return plain, {name: array * factor for name, array in arrays.items()}
 
 
 @pytest.fixture
@@ -102,3 +115,28 @@ async def test_drift_is_told_from_the_first_turn(drawn: Subject) -> None:
         assert first > 0
         assert second == 0
         assert (row["largest"], row["is_growing"]) == (2, False)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # numpy's, of infinities
+async def test_a_drift_that_is_not_finite_is_told_as_none(checkpoint_dir: Path) -> None:
+    subject = Subject(open_checkpoint(checkpoint_dir), probe=OverflowingProbe())
+    table = CapabilityTable(GRANTED, subject=subject)
+    await recorded(table, "One.", "Two overflows.", "Two and more.")
+    rows = await told(table, "analyze_drift")
+    assert isinstance(rows, list)
+    for row in rows:
+        assert row["from_first"] == [None, row["from_first"][1]]
+        assert (row["largest"], row["is_growing"]) == (3, True)
+
+
+async def test_a_defect_of_an_awaited_answer_ends_the_investigation_by_name(
+    drawn: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: History) -> list[dict[str, object]]:
+        """Fail."""
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr(History, "compare_to_previous", broken)
+    table = CapabilityTable(GRANTED, subject=drawn)
+    with pytest.raises(InvestigationError, match=r"introspection\.history\..*: by nought"):
+        await told(table, "compare_to_previous")

@@ -10,6 +10,7 @@ import pytest
 
 from engine.errors import NotReadyError
 from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.layers import layers_of
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -93,8 +94,8 @@ def signed(
     return {**found, **named}
 
 
-def grouped(bits: int) -> dict[str, object]:
-    weights = {"num_bits": bits, "symmetric": True}
+def grouped(bits: int, **more: object) -> dict[str, object]:
+    weights = {"num_bits": bits, "symmetric": True, **more}
     groups = {"group_0": {"weights": weights, "targets": ["Linear"]}}
     config = {"quant_method": "compressed-tensors", "config_groups": groups}
     return {"quantization_config": config}
@@ -157,6 +158,14 @@ def test_signed_values_are_within_the_quantisation_error(
     assert_close(read(write_checkpoint(signed(weights, bits), grouped(bits))), weights, bits)
 
 
+def test_signed_values_are_read_by_the_older_name_of_the_declaration(
+    write_checkpoint: Write,
+) -> None:
+    weights = make_weights()
+    config = {"compression_config": grouped(4)["quantization_config"]}
+    assert_close(read(write_checkpoint(signed(weights, 4), config)), weights, 4)
+
+
 def test_signed_values_take_the_group_of_each_input(write_checkpoint: Write) -> None:
     weights = make_weights()
     order = np.random.default_rng(6).permutation(np.arange(N_IN) // GROUP)
@@ -197,6 +206,37 @@ def test_tiles_at_the_edge_are_cut_and_not_stretched(write_checkpoint: Write) ->
     assert np.allclose(read(write_checkpoint(stored, config)), values * full)
 
 
+def test_blocks_of_compressed_tensors_are_cut_at_the_edge_and_not_stretched(
+    write_checkpoint: Write,
+) -> None:
+    rng = np.random.default_rng(9)
+    values = rng.integers(-127, 127, (20, 36)).astype(np.int8)
+    scale = rng.uniform(0.5, 1.5, (2, 3)).astype(np.float32)
+    stored = {f"{NAME}.weight": values, f"{NAME}.weight_scale": scale}
+    root = write_checkpoint(stored, grouped(8, strategy="block", block_structure=[16, 16]))
+    assert np.allclose(read(root), values * np.kron(scale, np.ones((16, 16)))[:20, :36])
+
+
+def test_scales_of_rows_beside_a_declaration_of_blocks_are_those_of_rows(
+    write_checkpoint: Write,
+) -> None:
+    rng = np.random.default_rng(10)
+    values = rng.integers(-127, 127, (20, 36)).astype(np.int8)
+    scale = rng.uniform(0.5, 1.5, (20, 1)).astype(np.float32)
+    stored = {f"{NAME}.weight": values, f"{NAME}.weight_scale": scale}
+    root = write_checkpoint(stored, grouped(8, strategy="block", block_structure=[16, 16]))
+    assert np.allclose(read(root), values * scale)
+
+
+@pytest.mark.parametrize("last", ["q_scale", "k_scale", "v_scale", "output_scale"])
+def test_scales_of_the_cache_are_no_parameter(write_checkpoint: Write, last: str) -> None:
+    attention = "model.layers.0.self_attn"
+    stored = {f"{attention}.o_proj.weight": make_weights(), f"{attention}.{last}": np.float32(1)}
+    found = open_checkpoint(write_checkpoint(stored, declared("fp8", 8)))
+    assert list(found.parameters) == [f"{attention}.o_proj.weight"]
+    assert layers_of(found.parameters)[attention].kind == "attention"
+
+
 def test_only_names_of_the_model_are_parameters(write_checkpoint: Write) -> None:
     root = write_checkpoint(awq(make_weights()), declared("awq", 4))
     assert list(open_checkpoint(root).parameters) == [f"{NAME}.weight"]
@@ -219,6 +259,29 @@ def test_an_unreadable_packing_leaves_what_the_configuration_tells(
     found = open_checkpoint(write_checkpoint(awq(make_weights()), more))
     assert why in found.why_no_values
     assert found.parameters[f"{NAME}.weight"].shape == (32, 48)
+
+
+def test_modules_with_bits_of_their_own_are_not_read_with_those_of_the_others(
+    write_checkpoint: Write,
+) -> None:
+    config = declared("gptq", 4, dynamic={"+:.*down.*": {"bits": 8}})
+    found = open_checkpoint(write_checkpoint(gptq(make_weights(), 8), config))
+    assert found.why_no_values == f"'{NAME}.qzeros' has the shape [4, 6], and [4, 3] would fit"
+
+
+@pytest.mark.parametrize(
+    ("stored", "packed", "more"),
+    [
+        (awq(make_weights()), "qweight", declared("awq", 4)),
+        (gptq(make_weights(), 4), "qweight", declared("gptq", 4)),
+        (signed(make_weights(), 4), "weight_packed", grouped(4)),
+    ],
+)
+def test_packed_words_that_are_no_matrix_are_not_read(
+    write_checkpoint: Write, stored: dict[str, Any], packed: str, more: dict[str, object]
+) -> None:
+    flat = {f"{NAME}.{packed}": stored[f"{NAME}.{packed}"].ravel()}
+    assert "no matrix" in open_checkpoint(write_checkpoint(stored | flat, more)).why_no_values
 
 
 @pytest.mark.parametrize("last", ["weight_zero_point", "weight_scale_2", "absmax"])

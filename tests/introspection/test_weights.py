@@ -1,8 +1,12 @@
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from engine.errors import CapabilityError
+from engine.introspection.checkpoint import open_checkpoint
 from engine.introspection.subject import Subject
 from engine.introspection.weights import Weights
 
@@ -93,6 +97,17 @@ def test_similar_weights_are_ranked_by_distribution(weights: Weights, arrays: Ar
     gap = np.abs(first - best).mean() / (np.abs(first) + np.abs(best)).mean()
     assert found[0]["similarity"] == pytest.approx(1 - gap, rel=1e-4)
     assert found[0]["std_ratio"] == pytest.approx(best.std() / first.std(), rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_weights_that_are_not_all_finite_have_no_similarity_and_come_last(
+    write_checkpoint: Callable[[Arrays, Mapping[str, object]], Path], arrays: Arrays, value: float
+) -> None:
+    arrays[DOWN.format(1)][0, 0] = value
+    weights = Weights(open_checkpoint(write_checkpoint(arrays, {})))
+    found = weights.find_similar_weights(DOWN.format(0))
+    assert [each["name"] for each in found] == [DOWN.format(2), DOWN.format(1)]
+    assert (found[1]["similarity"], found[1]["std_ratio"]) == (None, None)
 
 
 def test_a_tied_parameter_is_not_similar_to_itself(weights: Weights) -> None:

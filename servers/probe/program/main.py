@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     network = load(options.checkpoint, dtype=options.dtype, n_threads=options.threads)
     answering = Answering(network, max_tokens=options.max_tokens, max_bytes=options.max_bytes)
     while True:
-        for reply, arrays in _answered(answering, _together(waiting)):
+        for reply, arrays in answered(answering, _together(waiting)):
             send_reply(replies, reply, arrays)
 
 
@@ -68,11 +68,15 @@ def _together(waiting: Waiting) -> list[Numbered]:
     return found
 
 
-def _answered(answering: Answering, questions: Sequence[Numbered]) -> Iterator[Answered]:
+def answered(answering: Answering, questions: Sequence[Numbered]) -> Iterator[Answered]:
+    """Yield one answer per question; a failure is that of all that have none yet."""
+    left = [each.id for each in questions]
     try:
-        yield from answering.answer(questions)
+        for reply, arrays in answering.answer(questions):
+            left.remove(reply.id)
+            yield reply, arrays
     except Exception as error:  # noqa: BLE001 - whoever asked is told, and the log has the rest
         traceback.print_exc()
         problem = f"{type(error).__name__}: {error}"
-        for question in questions:
-            yield Reply(id=question.id, failure=problem), {}
+        for number in left:
+            yield Reply(id=number, failure=problem), {}

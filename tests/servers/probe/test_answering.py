@@ -8,6 +8,7 @@ from engine.errors import CapabilityError
 from engine.introspection.probe import Operation, Question
 from engine.introspection.safetensors import Floats
 from servers.probe.program.answering import Answering
+from servers.probe.program.main import answered
 from servers.probe.program.seen import Seen
 from servers.probe.wire import Numbered
 
@@ -84,3 +85,10 @@ def test_a_text_that_is_too_long_runs_nothing() -> None:
     assert reply.refusal.message == "text has 9 tokens, and must have 1 to 8"
     assert not arrays
     assert not network.passes
+
+
+def test_only_questions_without_an_answer_fail_with_the_one_that_does() -> None:
+    questions = [asked(1, "a", "1"), asked(2, "b", "strange"), asked(3, "c", "1")]
+    replies = [reply for reply, _ in answered(answering(CountingNetwork()), questions)]
+    assert [reply.id for reply in replies] == [1, 2, 3]
+    assert [bool(reply.failure) for reply in replies] == [False, True, True]
