@@ -37,7 +37,7 @@ class Trunks:
             branch.investigation: list(recorded.get(branch.investigation, ()))
             for branch in self._reached
         }
-        for trunk, events in self._kept.items():
+        for trunk, events in tuple(self._kept.items()):
             ends = [event for event in events if isinstance(event, InvestigationEnded)]
             is_over = bool(ends) and not ends[-1].stop_reason.is_infrastructure
             self._serve(trunk, ends[-1] if is_over else None)
@@ -68,16 +68,27 @@ class Trunks:
         return Fork(investigation=branch.investigation, events=reached)
 
     def _serve(self, trunk: str, end: InvestigationEnded | None) -> None:
-        """Serve the branches of `trunk` that are reached by now, all of them when it has ended."""
+        """Serve the branches of `trunk` that are reached by now, all of them when it has ended.
+
+        Once none is left to be served, nothing more of the trunk is kept.
+        """
         happened = happenings(self._kept[trunk])
-        for branch, future in self._reached.items():
-            if branch.investigation != trunk or future.done():
-                continue
+        for branch in self._unserved(trunk):
             shared = first_experiments(happened, branch.n_experiments)
             if shared is not None:
-                future.set_result(shared)
+                self._reached[branch].set_result(shared)
             elif end is not None:
-                future.set_result(end if end.stop_reason.is_infrastructure else happened)
+                is_lost = end.stop_reason.is_infrastructure
+                self._reached[branch].set_result(end if is_lost else happened)
+        if not self._unserved(trunk):
+            del self._kept[trunk]
+
+    def _unserved(self, trunk: str) -> list[Branch]:
+        return [
+            branch
+            for branch, reached in self._reached.items()
+            if branch.investigation == trunk and not reached.done()
+        ]
 
 
 def has_begun(events: Sequence[AnyEvent]) -> bool:

@@ -4,6 +4,9 @@ A local server queues what it cannot take: it is not sent more than it runs and 
 prefixes would be thrown out of its cache before they are used again. A remote one says 429: then
 fewer are sent, and with every answer a little more. Old investigations go first, so that they end,
 and their prefixes are asked for while they are still in the cache.
+
+Where the way is barred (by a Retry-After, by a cap on request starts), all wait in one queue, and
+one keeper lets them in.
 """
 
 import asyncio
@@ -11,13 +14,15 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from engine.chat.load import Load
-from engine.chat.patience import Sleep
+from engine.chat.waits import Check, Waits, unchecked
 
 Clock = Callable[[], float]
 """Seconds, only going forward."""
+Pace = Callable[[], Awaitable[object]]
+"""Returns when one request more may be begun."""
 
 _CUT = 0.7
 """What remains of the requests in flight after a 429."""
@@ -36,17 +41,23 @@ class Gate:
         *,
         limit: float = math.inf,
         clock: Clock = time.monotonic,
-        sleep: Sleep = asyncio.sleep,
+        pace: Pace | None = None,
+        waits: Waits | None = None,
     ) -> None:
-        """Let `limit` requests be in flight, until the server says otherwise."""
+        """Let `limit` requests be in flight, until the server says otherwise.
+
+        `pace` caps how fast they are let in, and `waits` is where and how they wait.
+        """
         self._clock = clock
-        self._sleep = sleep
+        self._pace = pace
+        self._waits = waits or Waits()
         self.limit = limit
         """Requests in flight at most."""
         self.n_in_flight = 0
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._arrivals = itertools.count()
         self._opens_at = self._cut_at = -math.inf
+        self._is_called = asyncio.Event()
         self._has_refused = False
         self._is_observed = False
 
@@ -60,18 +71,37 @@ class Gate:
         """Requests that are held back."""
         return sum(not turn.done() for *_, turn in self._waiting)
 
-    def slot(self, rank: int) -> "_Slot":
+    def slot(self, rank: int, check: Check = unchecked) -> "_Slot":
         """Return the right to have one request in flight while it is entered.
 
-        Entering waits for it; the lowest rank is served first.
+        Entering waits for it; the lowest rank is served first. What `check` raises ends the wait.
         """
-        return _Slot(self, rank)
+        return _Slot(self, rank, check)
 
-    async def enter(self, rank: int) -> None:
-        """Wait until one request more may be in flight."""
-        if (shut_s := self._opens_at - self._clock()) > 0:
-            await self._sleep(shut_s)
-        await self._take(rank)
+    async def enter(self, rank: int, check: Check = unchecked) -> None:
+        """Wait until one request more may be in flight.
+
+        Raises:
+            EngineError: `check` raised it, so that there is nothing to wait for.
+        """
+        if self._has_room() and not self._waiting and not self._is_barred():
+            self.n_in_flight += 1
+            return
+        async with self._waits.checked(check):
+            await self._turn(rank)
+
+    async def keep(self) -> None:
+        """Let in one after the other whenever the way is barred. Runs as long as the gate is used.
+
+        Whoever is first when the bar is lifted goes in, not who was first when it fell.
+        """
+        while True:
+            await self._is_called.wait()
+            self._is_called.clear()
+            while self._has_turn():
+                await self._lift()
+                if self._has_turn() and not self._is_shut():
+                    self._let_in()
 
     def leave(self) -> None:
         """Note that a request is over, whatever came of it."""
@@ -87,13 +117,14 @@ class Gate:
         if not self._is_observed:
             self._set(self.limit + (1 / self.limit if self._has_refused else 1))
 
-    def throttled(self, sent_s: float, retry_after_s: float | None) -> None:
+    def throttled(self, sent_s: float, shut_s: float) -> None:
         """Note a 429 to a request that was sent at `sent_s` on the gate's clock.
 
-        Many come at once; only those sent after the last cut say something new.
+        No request is let in for `shut_s` from now. Many refusals come at once; only those of
+        requests that were sent after the last cut say something new.
         """
         now = self._clock()
-        self._opens_at = max(self._opens_at, now + (retry_after_s or 0.0))
+        self._opens_at = max(self._opens_at, now + shut_s)
         self._has_refused = True
         if sent_s > self._cut_at:
             self._cut_at = now
@@ -104,10 +135,7 @@ class Gate:
         self._is_observed = True
         self._set(limit_for(load, before, n_in_flight=self.n_in_flight, limit=self.limit))
 
-    async def _take(self, rank: int) -> None:
-        if self._has_room() and not self._waiting:
-            self.n_in_flight += 1
-            return
+    async def _turn(self, rank: int) -> None:
         turn = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (rank, next(self._arrivals), turn))
         self._admit()
@@ -126,23 +154,49 @@ class Gate:
     def _has_room(self) -> bool:
         return self.n_in_flight + 1 <= self.limit
 
+    def _has_turn(self) -> bool:
+        """Tell whether somebody waits for whom there is room; forget who does not wait any more."""
+        while self._waiting and self._waiting[0][-1].done():
+            heapq.heappop(self._waiting)
+        return bool(self._waiting) and self._has_room()
+
+    def _is_shut(self) -> bool:
+        return self._clock() < self._opens_at
+
+    def _is_barred(self) -> bool:
+        return self._pace is not None or self._is_shut()
+
+    async def _lift(self) -> None:
+        """Wait until one request more may be begun."""
+        while self._is_shut():
+            await self._waits.sleep(self._opens_at - self._clock())
+        if self._pace is not None:
+            await self._pace()
+
     def _admit(self) -> None:
-        while self._waiting and self._has_room():
-            *_, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                self.n_in_flight += 1
-                turn.set_result(None)
+        """Let in everybody for whom there is room; where the way is barred, the keeper will."""
+        if self._waiting and self._is_barred():
+            self._is_called.set()
+            return
+        while self._has_turn():
+            self._let_in()
+
+    def _let_in(self) -> None:
+        *_, turn = heapq.heappop(self._waiting)
+        self.n_in_flight += 1
+        turn.set_result(None)
 
 
 class _Slot:
     """The same by `contextlib` would cost each request three times as much."""
 
-    def __init__(self, gate: Gate, rank: int) -> None:
+    def __init__(self, gate: Gate, rank: int, check: Check) -> None:
         self._gate = gate
         self._rank = rank
+        self._check = check
 
     async def __aenter__(self) -> None:
-        await self._gate.enter(self._rank)
+        await self._gate.enter(self._rank, self._check)
 
     async def __aexit__(self, *_exception: object) -> None:
         self._gate.leave()

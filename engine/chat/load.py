@@ -1,6 +1,7 @@
 """How busy a server is, from the metrics that it prints. Pure."""
 
 import re
+from contextlib import suppress
 
 import msgspec
 
@@ -9,6 +10,7 @@ _RUNNING = ("num_requests_running", "requests_processing")
 _WAITING = ("num_requests_waiting", "requests_deferred")
 _KV = ("kv_cache_usage_perc", "kv_cache_usage_ratio")
 _GENERATED = ("generation_tokens_total", "tokens_predicted_total")
+_LARGEST = 2.0**63
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +50,10 @@ def parse_load(text: str, *, time_s: float) -> Load | None:
 
     Sources: vLLM 0.32, /metrics; llama.cpp server 2026.10, /metrics.
     """
-    sums: dict[str, float] = {}
-    for name, value in _SAMPLE.findall(text):
-        sums[name] = sums.get(name, 0.0) + float(value)
-    if not sums:
+    samples = _SAMPLE.findall(text)
+    if not samples:
         return None
+    sums = _sums(samples)
 
     def read(*names: str) -> float:
         return next((sums[name] for name in names if name in sums), 0.0)
@@ -67,3 +68,13 @@ def parse_load(text: str, *, time_s: float) -> Load | None:
         prefix_hit_tokens=int(read("prefix_cache_hits_total")),
         time_s=time_s,
     )
+
+
+def _sums(samples: list[tuple[str, str]]) -> dict[str, float]:
+    """Add up what is told of each name; NaN, +Inf and what is no number at all tell nothing."""
+    sums: dict[str, float] = {}
+    for name, value in samples:
+        with suppress(ValueError):
+            if abs(number := float(value)) < _LARGEST:
+                sums[name] = sums.get(name, 0.0) + number
+    return sums

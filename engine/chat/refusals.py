@@ -28,7 +28,12 @@ _TRANSIENT_STATUS = {408, 425, 429}
 _PERMANENT_5XX = {501, 505}
 _NO_SYSTEM = re.compile(r"system.{0,20}not supported|only user and assistant", re.IGNORECASE)
 """Templates of Gemma ("System role not supported") and of older Mistral models."""
-_NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
+_NO_CREDIT = frozenset({"insufficient_quota", "billing_not_active"})
+"""Types and codes of a 429 that no waiting ends. Its words do not tell: "billing" and "exceeded
+your current quota" stand in limits per minute as well, of OpenAI and of Gemini. Sources: OpenAI API
+reference "Error codes" (read 2026-11); BerriAI/litellm#2743 for billing_not_active."""
+_LIMIT_PER_TIME = "rate_limit"
+"""How types and codes begin of a 429 that waiting does end."""
 
 
 class _Error(msgspec.Struct):
@@ -60,22 +65,28 @@ def one_line(text: str, access: Access = OPEN) -> str:
 
 def detail(body: bytes) -> str:
     """Return what the server said: message, type and code of any known shape, else its text."""
+    return _joined(_error(body)) or _plain(body)
+
+
+def _error(body: bytes) -> _Error:
+    """Return the error that a body of any known shape tells; one of another shape tells nothing."""
     try:
         answer = msgspec.json.decode(body, type=_Body)
     except ValueError:
-        return _plain(body)
-    error = answer.error
-    if isinstance(error, str):
-        return error
-    if error is None:
-        error = _Error(answer.message or answer.detail, answer.type, answer.code)
-    return _joined(error) or _plain(body)
+        return _Error()
+    if isinstance(answer.error, str):
+        return _Error(answer.error)
+    return answer.error or _Error(answer.message or answer.detail, answer.type, answer.code)
 
 
 def _joined(error: _Error) -> str:
-    marks = [str(mark) for mark in (error.type, error.code) if isinstance(mark, str) and mark]
+    marks = _marks(error)
     shown = f" ({', '.join(dict.fromkeys(marks))})" if marks else ""
     return (error.message or "") + shown
+
+
+def _marks(error: _Error) -> list[str]:
+    return [mark for mark in (error.type, error.code) if isinstance(mark, str) and mark]
 
 
 def _plain(body: bytes) -> str:
@@ -96,6 +107,11 @@ def error_code(body: bytes) -> int | None:
     return code if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST else None
 
 
+def tells_error(body: bytes) -> bool:
+    """Tell whether an answer with status 200 says in words what went wrong."""
+    return bool(_error(body).message)
+
+
 def refusal(
     endpoint: Endpoint,
     *,
@@ -111,7 +127,7 @@ def refusal(
         return ContextOverflowError(
             f"{where(endpoint)}: the conversation does not fit the window: {shown}", status=status
         )
-    is_transient = _is_transient(status, said)
+    is_transient = _is_transient(status, _marks(_error(body)), retry_after_s)
     remedy = "" if is_transient else f" {_remedy(endpoint, status, said, has_key=bool(access.key))}"
     return ChatError(
         f"{where(endpoint)}: {_what(status)}: {shown}{_stop(shown, remedy)}{remedy}",
@@ -125,9 +141,10 @@ def _stop(shown: str, following: str) -> str:
     return "." if following and not shown.endswith((".", "!", "?")) else ""
 
 
-def _is_transient(status: int, said: str) -> bool:
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return not _NO_CREDIT.search(said)
+def _is_transient(status: int, marks: list[str], retry_after_s: float | None) -> bool:
+    if status == HTTPStatus.TOO_MANY_REQUESTS and retry_after_s is None:
+        is_limit_per_time = any(mark.startswith(_LIMIT_PER_TIME) for mark in marks)
+        return is_limit_per_time or _NO_CREDIT.isdisjoint(marks)
     return status in _TRANSIENT_STATUS or (status >= 500 and status not in _PERMANENT_5XX)  # noqa: PLR2004
 
 

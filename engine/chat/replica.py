@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from time import time
 from typing import TYPE_CHECKING
@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from asyncio_throttle.throttler import Throttler
 
 from engine.access import Access
-from engine.chat.admission import Clock, Gate
+from engine.chat.admission import Clock, Gate, Pace
 from engine.chat.load import Load, parse_load
-from engine.chat.patience import Patience, Sleep
-from engine.chat.refusals import detail, error_code, one_line, refusal, where
-from engine.chat.wire import Reply, decode, decode_count
+from engine.chat.patience import Patience
+from engine.chat.refusals import detail, error_code, one_line, refusal, tells_error, where
+from engine.chat.waits import Check, Waits
+from engine.chat.wire import Reply, ShapeError, decode, decode_count
 from engine.endpoint import Endpoint, beside, is_own
 from engine.errors import ChatError
 from engine.transcript import Completion
@@ -32,6 +33,16 @@ _SHUNNED_S = 10.0
 _AWAY = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 )
+_TELLS_NONE = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.NOT_IMPLEMENTED,
+    }
+)
+"""Answers to a look at the metrics that will not be others later; 501 is llama.cpp's."""
 _LOOK_EVERY_S = 1.0
 _LOOK_S = 5.0
 
@@ -47,18 +58,22 @@ class Replica:
         *,
         patience: Patience,
         clock: Clock,
-        sleep: Sleep,
+        waits: Waits,
     ) -> None:
-        """Ask `endpoint` over `connection`."""
+        """Ask `endpoint` over `connection`; what is held back waits in `waits`."""
         self._endpoint = endpoint
         self._access = access
         self.connection = connection
-        self._answer_s = patience.answer_s
+        self._patience = patience
         self._clock = clock
-        self._throttle = _throttle(endpoint.requests_per_s)
         self._shunned_until = -math.inf
         self._is_own = is_own(urlsplit(endpoint.url).hostname or "")
-        self.gate = Gate(limit=math.inf if self._is_own else FIRST, clock=clock, sleep=sleep)
+        self.gate = Gate(
+            limit=math.inf if self._is_own else FIRST,
+            clock=clock,
+            pace=_pace(endpoint.requests_per_s),
+            waits=waits,
+        )
         self.load: Load | None = None
         """What it last said of itself; None where it says nothing."""
 
@@ -72,13 +87,13 @@ class Replica:
         """True unless it failed to answer a moment ago."""
         return self._clock() >= self._shunned_until
 
-    async def ask(self, body: bytes, *, rank: int, check: Callable[[], None]) -> Completion:
-        """Get one completion; `check` may refuse that it is asked for when its turn has come.
+    async def ask(self, body: bytes, *, rank: int, check: Check) -> Completion:
+        """Get one completion; `check` may refuse that it is asked for, until its turn has come.
 
         Raises:
             ChatError: there was none.
         """
-        async with self.gate.slot(rank), self._throttle:
+        async with self.gate.slot(rank, check):
             check()
             sent, sent_s = time(), self._clock()
             try:
@@ -105,37 +120,40 @@ class Replica:
         return decode_count(answer.body) if answer.status == HTTPStatus.OK else None
 
     async def watch(self) -> None:
-        """Follow the load of a server of one's own, as long as it tells."""
+        """Follow the load of a server of one's own, unless that plainly tells none."""
         if not self._is_own:
             return
-        while (load := await self._look()) is not None:
-            self.gate.observe(load, self.load)
-            self.load = load
+        while (answer := await self._look()) is None or answer.status not in _TELLS_NONE:
+            if answer is not None and answer.status == HTTPStatus.OK:
+                load = parse_load(answer.body.decode(errors="replace"), time_s=self._clock())
+                if load is None:
+                    return
+                self.gate.observe(load, self.load)
+                self.load = load
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _look(self) -> Load | None:
-        """Return the load; the last one when there is no answer at the moment."""
+    async def _look(self) -> "Answer | None":
+        """Return what the server answers to a look at its metrics; None: nothing at the moment."""
         try:
             async with asyncio.timeout(_LOOK_S):
-                answer = await self.connection.get(beside(self.url, "metrics"))
+                return await self.connection.get(beside(self.url, "metrics"))
         except (ChatError, TimeoutError):
-            return self.load
-        if answer.status != HTTPStatus.OK:
-            return self.load
-        return parse_load(answer.body.decode(errors="replace"), time_s=self._clock())
+            return None
 
     def _note(self, error: ChatError, sent_s: float) -> None:
         if error.status == HTTPStatus.TOO_MANY_REQUESTS and error.is_transient:
-            self.gate.throttled(sent_s, error.retry_after_s)
+            longest_s = self._patience.longest_retry_after_s
+            self.gate.throttled(sent_s, min(error.retry_after_s or 0.0, longest_s))
         elif error.is_transient and (error.status is None or error.status in _AWAY):
             self._shunned_until = self._clock() + _SHUNNED_S
 
     async def _post(self, body: bytes) -> "Answer":
+        answer_s = self._patience.answer_s
         try:
-            async with asyncio.timeout(self._answer_s):
+            async with asyncio.timeout(answer_s):
                 return await self.connection.post(f"{self.url}/chat/completions", body)
         except TimeoutError as error:
-            message = f"{where(self._endpoint)}: no complete answer within {self._answer_s:g} s"
+            message = f"{where(self._endpoint)}: no complete answer within {answer_s:g} s"
             raise ChatError(message, is_transient=True) from error
 
     def _read(self, answer: "Answer") -> Reply:
@@ -159,17 +177,20 @@ class Replica:
         )
 
     def _unreadable(self, answer: "Answer", error: ValueError) -> ChatError:
+        """Return the error of an answer that was torn, or of one that will never be another."""
         said = one_line(detail(answer.body), self._access)
         message = f"{where(self._endpoint)}: the answer is no completion ({error}): {said}"
-        return ChatError(message, status=answer.status, is_transient=True)
+        is_transient = not isinstance(error, ShapeError) or tells_error(answer.body)
+        return ChatError(message, status=answer.status, is_transient=is_transient)
 
 
 @asynccontextmanager
 async def watching(replicas: tuple[Replica, ...]) -> AsyncGenerator[None]:
-    """Follow the load of all `replicas` until the block ends."""
+    """Follow the load of all `replicas`, and keep their gates, until the block ends."""
     try:
         async with asyncio.TaskGroup() as group:
             watches = [group.create_task(replica.watch()) for replica in replicas]
+            watches += [group.create_task(replica.gate.keep()) for replica in replicas]
             try:
                 yield
             finally:
@@ -180,9 +201,9 @@ async def watching(replicas: tuple[Replica, ...]) -> AsyncGenerator[None]:
         raise errors.exceptions[0] from None
 
 
-def _throttle(requests_per_s: float | None) -> AbstractAsyncContextManager[object]:
-    """Return a gate for request starts; fractions are spread over a longer period."""
+def _pace(requests_per_s: float | None) -> Pace | None:
+    """Return what caps request starts; fractions are spread over a longer period."""
     if requests_per_s is None:
-        return nullcontext()
+        return None
     n_starts = max(1, math.floor(requests_per_s))
-    return Throttler(rate_limit=n_starts, period=n_starts / requests_per_s)
+    return Throttler(rate_limit=n_starts, period=n_starts / requests_per_s).acquire

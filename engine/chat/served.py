@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import tenacity
 
@@ -13,21 +14,19 @@ from engine.chat import ChatBackend, ChatRequest
 from engine.chat.admission import Clock
 from engine.chat.patience import Notice, Patience, Sleep, policy
 from engine.chat.replica import Replica, watching
+from engine.chat.waits import Check, Waits, unchecked
 from engine.chat.wire import encode, encode_count
 from engine.endpoint import Endpoint, replicas
 from engine.errors import ChatError
 from engine.transcript import Completion, Conversation
 
-Check = Callable[[], None]
+Retrying = Callable[[Check, Notice | None], tenacity.AsyncRetrying]
+"""The retry policy of a request, for what keeps it from being sent and who hears of failures."""
 
 _FIRST_RANK = 0
 
 
 def _unnoticed(_error: ChatError, _wait_s: float) -> None:
-    return
-
-
-def _unchecked() -> None:
     return
 
 
@@ -51,7 +50,7 @@ async def open_backend(
     """
     from engine.chat.connection import connect  # imports openai: 0.4 s
 
-    patience = patience or Patience()
+    patience, waits = patience or Patience(), Waits(sleep)
     async with AsyncExitStack() as stack:
         opened: list[Replica] = []
         for each in replicas(endpoint):
@@ -59,14 +58,14 @@ async def open_backend(
                 connect(each, access=access, connect_s=patience.connect_s)
             )
             opened.append(
-                Replica(each, access, connection, patience=patience, clock=clock, sleep=sleep)
+                Replica(each, access, connection, patience=patience, clock=clock, waits=waits)
             )
         await stack.enter_async_context(watching(tuple(opened)))
 
-        def retrying(notice: Notice = notice) -> tenacity.AsyncRetrying:
-            return policy(patience, sleep=sleep, notice=notice)
+        def retrying(check: Check, told: Notice | None) -> tenacity.AsyncRetrying:
+            return policy(patience, sleep=partial(waits.pause, check=check), notice=told or notice)
 
-        yield Served(endpoint, opened, retrying)
+        yield Served(endpoint, opened, retrying, waits)
 
 
 class Served:
@@ -76,26 +75,30 @@ class Served:
         self,
         endpoint: Endpoint,
         replicas: Sequence[Replica],
-        retrying: Callable[..., tenacity.AsyncRetrying],
+        retrying: Retrying,
+        waits: Waits,
     ) -> None:
         """Ask for the model of `endpoint` at `replicas`, `retrying` what failed in passing."""
         self._endpoint = endpoint
         self.replicas = replicas
-        self._retrying = retrying
+        self.retrying = retrying
+        self.recheck = waits.recheck
+        """Ends the waiting for what may not be sent any more: to be called once checks raise."""
         self._ranks = itertools.count(_FIRST_RANK + 1)
 
-    def seat(self, check: Check = _unchecked, notice: Notice | None = None) -> ChatBackend:
+    def seat(self, check: Check = unchecked, notice: Notice | None = None) -> ChatBackend:
         """Return the backend of one investigation: it stays with one replica while that answers.
 
         Seats that were taken earlier go first where requests are held back. `check` is called
-        when a request is about to be sent, and may raise to keep it from being sent; `notice` is
-        told of the failed attempts of this investigation in place of the backend's own.
+        when a request is about to be sent or has to wait, and by `recheck`; it may raise to keep
+        it from being sent. `notice` is told of the failed attempts of this investigation in place
+        of the backend's own.
         """
         return _Seat(self, next(self._ranks), check, notice)
 
     async def complete(self, request: ChatRequest) -> Completion:
         """Return the model's reply, as a seat that is older than all."""
-        return await _Seat(self, _FIRST_RANK, _unchecked, None).complete(request)
+        return await _Seat(self, _FIRST_RANK, unchecked, None).complete(request)
 
     async def count(self, conversation: Conversation) -> int | None:
         """Return how many tokens the conversation is as a prompt; None where no server tells."""
@@ -113,10 +116,6 @@ class Served:
             served_model=self._endpoint.served_model,
             has_system_role=self._endpoint.has_system_role,
         )
-
-    def retrying(self, notice: Notice | None) -> tenacity.AsyncRetrying:
-        """Return the retry policy; it tells `notice`, or who was named when this was opened."""
-        return self._retrying(notice) if notice else self._retrying()
 
     def choose(self, current: Replica | None) -> Replica:
         """Return `current` while it answers, else the healthy one with the least to do."""
@@ -156,4 +155,4 @@ class _Seat:
                 raise failed.pop()
             return await self._attempt(body)
 
-        return await self._served.retrying(self._notice)(attempt)
+        return await self._served.retrying(self._check, self._notice)(attempt)

@@ -7,7 +7,8 @@ redirects, cookies, hooks) would cost 0.15 ms of each request and have nothing l
 
 import ssl
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
@@ -110,8 +111,6 @@ def _session(endpoint: Endpoint, connect_s: float) -> aiohttp.ClientSession:
     """Return the connections to one server."""
     parts = urlsplit(endpoint.url)
     is_tls = parts.scheme == "https"
-    # A proxy of the environment is not for this machine; one that the endpoint names is.
-    has_proxies = endpoint.proxy is None and not is_loopback(parts.hostname or "")
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=_NO_LIMIT,
@@ -120,10 +119,20 @@ def _session(endpoint: Endpoint, connect_s: float) -> aiohttp.ClientSession:
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
-        proxy=endpoint.proxy or None,
-        trust_env=has_proxies,
+        proxy=_proxy_of_environment(parts) if endpoint.proxy is None else endpoint.proxy or None,
+        trust_env=False,
         auto_decompress=False,
     )
+
+
+def _proxy_of_environment(url: SplitResult) -> str | None:
+    """Return the proxy that the environment names for `url`; there is none to this machine.
+
+    aiohttp would look for it itself (`trust_env`), but only together with the names and passwords
+    of ~/.netrc, which are nothing to the server of a model.
+    """
+    host = url.hostname or ""
+    return None if is_loopback(host) or proxy_bypass(host) else getproxies().get(url.scheme)
 
 
 def trusting(endpoint: Endpoint) -> ssl.SSLContext:

@@ -6,6 +6,10 @@ from engine.chat import ChatRequest
 from engine.transcript import Conversation, Usage
 
 
+class ShapeError(ValueError):
+    """An answer is whole and no chat completion: asked again, it would be paid for again."""
+
+
 class Reply(msgspec.Struct, frozen=True):
     """What is kept of an answer."""
 
@@ -22,8 +26,13 @@ class _Sampling(msgspec.Struct, frozen=True):
     seed: int
 
 
+class _Part(msgspec.Struct):
+    type: str
+    text: str | None = None
+
+
 class _Message(msgspec.Struct):
-    content: str | None = None
+    content: str | list[_Part] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -52,6 +61,9 @@ class _Counted(msgspec.Struct):
 
 _DECODER = msgspec.json.Decoder(_Body)
 _UNKNOWN = "unknown"
+_LENGTH = "length"
+_LENGTHS = frozenset({"max_tokens", "model_length"})
+"""What some servers say in place of "length"."""
 
 
 def encode(request: ChatRequest, *, served_model: str, has_system_role: bool = True) -> bytes:
@@ -94,21 +106,47 @@ def decode(body: bytes) -> Reply:
     A null content is an empty text: the server spent the tokens on something that is not content.
 
     Raises:
-        ValueError: the body is no chat completion; the message says in which respect.
+        ShapeError: the body is JSON and no chat completion; the message says in which respect.
+        ValueError: it is no JSON, or has no choices.
     """
-    try:
-        answer = _DECODER.decode(body)
-    except UnicodeDecodeError:
-        answer = _DECODER.decode(body.decode(errors="replace"))
+    answer = _answer(body)
     if not answer.choices:
         message = "the answer has no choices"
         raise ValueError(message)
     choice = answer.choices[0]
     return Reply(
-        text=choice.message.content or "",
-        finish_reason=choice.finish_reason or _UNKNOWN,
+        text=_text(choice.message.content),
+        finish_reason=_finish_reason(choice.finish_reason),
         usage=_usage(answer.usage or _Usage()),
     )
+
+
+def _answer(body: bytes) -> _Body:
+    try:
+        return _DECODER.decode(body)
+    except UnicodeDecodeError:
+        return _answer(body.decode(errors="replace").encode())
+    except msgspec.ValidationError as error:
+        msgspec.json.decode(body.decode(errors="replace"))  # raises where it is torn further on
+        raise ShapeError(str(error)) from error
+
+
+def _text(content: str | list[_Part] | None) -> str:
+    """Return a content as text: of one in parts, what the parts of type text say."""
+    if isinstance(content, list):
+        return "".join(part.text or "" for part in content if part.type == "text")
+    return content or ""
+
+
+def _finish_reason(said: str | None) -> str:
+    """Return why a reply ended, in OpenAI's words where the length ended it.
+
+    Sources: Mistral API specification (2026), ChatCompletionChoice.finish_reason: `model_length`;
+    Anthropic API reference (2026), Messages, stop_reason, and Google's FinishReason: `max_tokens`
+    and `MAX_TOKENS`, which gateways pass on as they are.
+    """
+    reason = said or _UNKNOWN
+    return _LENGTH if reason.lower() in _LENGTHS else reason
 
 
 def _usage(counted: _Usage) -> Usage:

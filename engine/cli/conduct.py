@@ -16,6 +16,7 @@ from engine.cli.recorded import Recorded, recorded_in
 from engine.cli.report import write_out
 from engine.cli.room import room_kept
 from engine.cli.stage import carried_out
+from engine.cli.stopping import until_deadline
 from engine.cli.study import Study, begun
 from engine.drain import Drain
 from engine.errors import EngineError
@@ -39,12 +40,14 @@ async def conduct_study(
 ) -> Outcome:
     """Run a new `study` in the directory `out`; what was recorded is written out in any case.
 
+    The deadline of the study counts from now, for what is started up and for all of its stages.
+
     Raises:
         UsageError, NotReadyError: something is wrong with what was asked or with the machine;
             nothing is left behind.
         RunError: the run could not go on; what was recorded is intact.
     """
-    with new_directory(out) as directory:
+    with until_deadline(study.options.deadline, drain), new_directory(out) as directory:
         async with made_ready(study, directory) as ready:
             if parent:
                 check_alike(parent, ready.manifest)
@@ -61,7 +64,7 @@ async def continue_study(study: Study, out: Path, drain: Drain) -> Outcome:
         UsageError: the conditions of the run have changed; the fields are named.
         NotReadyError, RunError: as `conduct_study`.
     """
-    with locked(out / "events.jsonl") as fd:
+    with until_deadline(study.options.deadline, drain), locked(out / "events.jsonl") as fd:
         before, recorded = read_manifest(out), recorded_in(out, study)
         if study.fork:
             study = replace(study, begun=begun(recorded.events, out))

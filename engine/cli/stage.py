@@ -12,7 +12,7 @@ from engine.cli.progress import Progress
 from engine.cli.ready import Ready
 from engine.cli.recorded import Recorded
 from engine.cli.serving.turns import rounds
-from engine.cli.stopping import Spending, until_deadline
+from engine.cli.stopping import Spending
 from engine.cli.study import Study
 from engine.drain import Drain
 from engine.events import AnyEvent, RunEnded, RunStarted
@@ -57,11 +57,12 @@ async def carried_out(
         spare_collections()
         try:
             with (
-                until_deadline(options.deadline, drain),
                 loads_recorded(record, ready.backends),
                 foretelling(study, progress),
             ):
                 async for part in _turn_by_turn(study, cases, drain):
+                    for backend in ready.backends.values():
+                        drain.listen(backend.recheck)
                     ends |= await conduct(
                         part,
                         parts_for,

@@ -1,6 +1,7 @@
 """How many requests are sent to a server at once, in which order, and to which replica."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -16,10 +17,11 @@ from engine.chat.load import Load
 from engine.chat.patience import Patience
 from engine.chat.replica import FIRST
 from engine.chat.served import Served, open_backend
+from engine.chat.waits import Waits
 from engine.drain import Drain
 from engine.errors import ChatError, DrainedError
 from tests.chat.asking import Pauses, asking, make_endpoint, make_request
-from tests.faults.asks import Ask, at_first
+from tests.faults.asks import Ask, always, at_first
 from tests.faults.faults import Fault
 from tests.faults.process import server_process
 from tests.faults.server import FaultyServer, serving
@@ -105,18 +107,118 @@ async def test_a_burst_of_refusals_is_one_cut() -> None:
     gate.n_in_flight = 100
     sent_s = asyncio.get_running_loop().time()
     for _ in range(50):
-        gate.throttled(sent_s, None)
+        gate.throttled(sent_s, 0.0)
     assert gate.limit == pytest.approx(70)
 
 
 async def test_answers_let_the_limit_grow_again() -> None:
     gate = Gate()
     gate.limit = 10
-    gate.throttled(0.0, None)
+    gate.throttled(0.0, 0.0)
     gate.limit = 10
     for _ in range(10):
         gate.answered()
     assert 10.9 < gate.limit < 11
+
+
+class Dial:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def clock(self) -> float:
+        return self.now_s
+
+    async def sleep(self, pause_s: float) -> None:
+        until_s = self.now_s + pause_s
+        while self.now_s < until_s:
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def queueing(gate: Gate, *ranks: int) -> AsyncGenerator[list[int]]:
+    """Let all `ranks` come to a gate that is kept; yield those that were let in, in order."""
+    let_in: list[int] = []
+
+    async def come(rank: int) -> None:
+        await gate.enter(rank)
+        let_in.append(rank)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(gate.keep()), *(group.create_task(come(r)) for r in ranks)]
+        await settle()
+        yield let_in
+        for task in tasks:
+            task.cancel()
+
+
+async def settle() -> None:
+    """Let everything happen that waits for nothing."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_what_queues_is_not_sent_while_the_server_wants_a_pause() -> None:
+    dial = Dial()
+    gate = Gate(limit=1, clock=dial.clock, waits=Waits(dial.sleep))
+    await gate.enter(0)
+    async with queueing(gate, 1, 2) as let_in:
+        gate.throttled(0.0, 60.0)
+        gate.leave()
+        await settle()
+        assert not let_in
+
+
+async def test_after_the_pause_the_oldest_is_sent_first() -> None:
+    dial = Dial()
+    gate = Gate(limit=1, clock=dial.clock, waits=Waits(dial.sleep))
+    gate.throttled(0.0, 60.0)
+    async with queueing(gate, 3, 1, 2) as let_in:
+        dial.now_s = 60.0
+        await settle()
+        assert let_in == [1]
+
+
+async def test_a_pause_that_is_prolonged_lasts_as_long_as_the_server_said_last() -> None:
+    dial = Dial()
+    gate = Gate(clock=dial.clock, waits=Waits(dial.sleep))
+    gate.throttled(0.0, 60.0)
+    async with queueing(gate, 1) as let_in:
+        gate.throttled(0.0, 90.0)
+        dial.now_s = 60.0
+        await settle()
+        assert not let_in
+        dial.now_s = 90.0
+        await settle()
+        assert let_in == [1]
+
+
+class Tickets:
+    """A cap on request starts: one for every ticket that a test hands out."""
+
+    def __init__(self) -> None:
+        self.n_asking = 0
+        self.handed_out = asyncio.Semaphore(0)
+
+    async def pace(self) -> None:
+        self.n_asking += 1
+        await self.handed_out.acquire()
+        self.n_asking -= 1
+
+
+async def test_only_one_request_at_a_time_asks_whether_it_may_be_begun() -> None:
+    tickets = Tickets()
+    async with queueing(Gate(pace=tickets.pace), *range(60)):
+        assert tickets.n_asking == 1
+
+
+async def test_the_oldest_is_begun_first_whoever_came_before_it() -> None:
+    tickets = Tickets()
+    async with queueing(Gate(pace=tickets.pace), 102, 101, 1) as let_in:
+        tickets.handed_out.release()
+        await settle()
+        assert let_in == [1]
 
 
 class Limited(FaultyServer):
@@ -243,3 +345,62 @@ async def test_what_waits_at_the_gate_is_not_sent_once_the_run_drains() -> None:
         with pytest.raises(DrainedError):
             await seat.complete(make_request())
         assert not case.server.asks
+
+
+async def test_no_request_is_held_back_longer_than_the_patience_allows() -> None:
+    patience = Patience(longest_retry_after_s=5.0)
+    async with asking(always(Fault.RATE_LIMIT), patience=patience) as case:
+        for _ in range(2):
+            with pytest.raises(ChatError):
+                await case.backend.complete(make_request())
+    assert len(case.server.asks) == 2
+    assert max(case.pauses.taken_s) <= 5.0
+
+
+@asynccontextmanager
+async def pausing(drain: Drain, **limits: int) -> AsyncGenerator[tuple[Served, ChatBackend]]:
+    """Open a backend that is told to pause and does, and a seat there; both hear `drain`."""
+    dial = Dial()
+    async with (
+        serving(server=FaultyServer(plan=always(Fault.RATE_LIMIT))) as server,
+        open_backend(
+            make_endpoint(server.url),
+            access=OPEN,
+            patience=Patience(**limits),
+            sleep=dial.sleep,
+            clock=dial.clock,
+        ) as backend,
+    ):
+        drain.listen(backend.recheck)
+        yield backend, backend.seat(drain.check)
+        assert len(server.asks) == 1
+
+
+async def test_what_waits_out_the_pause_of_the_server_gives_up_when_the_run_drains() -> None:
+    drain = Drain()
+    async with pausing(drain, attempts=1) as (backend, seat):
+        with pytest.raises(ChatError):
+            await backend.complete(make_request())
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(failure(seat))
+            await settle()
+            drain.begin("enough")
+        assert isinstance(asked.result(), DrainedError)
+        assert (backend.replicas[0].gate.n_in_flight, backend.replicas[0].gate.n_waiting) == (0, 0)
+
+
+async def test_what_is_to_be_sent_again_is_given_up_when_the_run_drains() -> None:
+    drain = Drain()
+    async with pausing(drain) as (backend, seat), asyncio.TaskGroup() as group:
+        asked = group.create_task(failure(seat))
+        while backend.replicas[0].gate.limit == math.inf:
+            await asyncio.sleep(0)
+        drain.begin("enough")
+    assert isinstance(asked.result(), DrainedError)
+
+
+async def failure(seat: ChatBackend) -> Exception:
+    """Return what one request ends with."""
+    with pytest.raises((ChatError, DrainedError)) as caught:
+        await seat.complete(make_request())
+    return caught.value

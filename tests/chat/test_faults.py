@@ -20,7 +20,6 @@ TRANSIENT = [
     Fault.RESET_MIDWAY,
     Fault.INVALID_JSON,
     Fault.HTML,
-    Fault.WRONG_SHAPE,
     Fault.NO_CHOICES,
 ]
 OVERFLOWS = [
@@ -38,6 +37,7 @@ FINAL = {
     Fault.WRONG_FIELD: (400, "seed must be >= 0"),
     Fault.NO_CREDIT: (429, "no credit"),
     Fault.REDIRECT: (307, "redirects"),
+    Fault.WRONG_SHAPE: (200, "no completion"),
 }
 
 

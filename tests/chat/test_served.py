@@ -3,11 +3,15 @@
 import asyncio
 import gzip
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from engine.access import OPEN, Access
+from engine.chat import ChatBackend
 from engine.chat.patience import Patience
 from engine.chat.served import open_backend
 from engine.errors import ChatError, UsageError
@@ -15,7 +19,7 @@ from tests.chat.answering import Answer, answering
 from tests.chat.asking import KEY, Asking, Pauses, asking, make_endpoint, make_request
 from tests.faults.asks import always, mixed
 from tests.faults.faults import Fault
-from tests.faults.server import serving
+from tests.faults.server import FaultyServer, serving
 
 
 async def _ask_many(case: Asking, n_requests: int) -> int:
@@ -106,6 +110,22 @@ async def test_an_answer_that_cannot_be_decompressed_is_asked_for_again() -> Non
                 await backend.complete(make_request())
 
 
+async def test_an_error_without_a_code_in_an_answer_is_asked_again() -> None:
+    pauses = Pauses()
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": {"message": "overloaded", "code": "busy"}})
+
+    async with (
+        answering(answer) as url,
+        open_backend(
+            make_endpoint(url), access=OPEN, sleep=pauses.sleep, clock=pauses.clock
+        ) as backend,
+    ):
+        with pytest.raises(ChatError, match="asked 8 times"):
+            await backend.complete(make_request())
+
+
 async def test_a_connection_is_used_again() -> None:
     async with asking() as case:
         for seed in range(9):
@@ -163,6 +183,52 @@ async def test_a_proxy_in_the_environment_is_used_for_other_hosts(
     async with open_backend(endpoint, access=OPEN, patience=Patience(attempts=1)) as backend:
         with pytest.raises(ChatError, match=r"127\.0\.0\.1:1\b"):
             await backend.complete(make_request())
+
+
+async def test_a_host_that_the_environment_excepts_is_reached_without_its_proxy(
+    monkeypatch: pytest.MonkeyPatch, refused_hosts: list[str]
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "other.invalid,models.invalid")
+    endpoint = make_endpoint("http://models.invalid/v1")
+    async with open_backend(endpoint, access=OPEN, patience=Patience(attempts=1)) as backend:
+        with pytest.raises(ChatError):
+            await backend.complete(make_request())
+    assert refused_hosts == ["socket.getaddrinfo to 'models.invalid'"]
+    refused_hosts.clear()
+
+
+@asynccontextmanager
+async def behind_a_proxy(
+    patch: pytest.MonkeyPatch, key: str | None, login: str = ""
+) -> AsyncGenerator[tuple[FaultyServer, ChatBackend]]:
+    """Open a backend whose requests go to a proxy of the environment, which answers them itself."""
+    async with serving() as server:
+        address = server.url.removeprefix("http://").removesuffix("/v1")
+        patch.setenv("http_proxy", f"http://{login}{address}")
+        endpoint = make_endpoint("http://models.invalid/v1")
+        async with open_backend(endpoint, access=Access(key=key)) as backend:
+            yield server, backend
+
+
+async def test_a_login_in_the_url_of_a_proxy_is_shown_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with behind_a_proxy(monkeypatch, None, "me:secret@") as (server, backend):
+        await backend.complete(make_request())
+    assert server.asks[0].headers["proxy-authorization"] == "Basic bWU6c2VjcmV0"
+
+
+@pytest.mark.parametrize(("key", "shown"), [(None, None), (KEY, f"Bearer {KEY}")])
+async def test_logins_of_other_programs_are_not_shown(
+    key: str | None, shown: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine models.invalid login me password secret\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    async with behind_a_proxy(monkeypatch, key) as (server, backend):
+        await backend.complete(make_request())
+    assert server.asks[0].authorization == shown
 
 
 async def test_a_server_that_is_down_is_transient_and_named() -> None:

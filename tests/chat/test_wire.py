@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.chat.wire import decode, encode
+from engine.chat.wire import ShapeError, decode, encode
 from tests.chat.asking import make_request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -49,3 +49,41 @@ def test_any_other_bytes_are_a_value_error(body: bytes) -> None:
 
 def test_a_missing_finish_reason_is_unknown() -> None:
     assert decode(b'{"choices":[{"message":{"content":"x"}}]}').finish_reason == "unknown"
+
+
+def test_a_text_in_parts_is_read_as_one() -> None:
+    content = [
+        {"type": "text", "text": "Hi, "},
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "there"},
+    ]
+    assert decode(json.dumps({"choices": [{"message": {"content": content}}]}).encode()).text == (
+        "Hi, there"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"output":"text"}',
+        b'{"choices":[{"message":{"content":5}}]}',
+        b'{"choices":5,"x":"\xff"}',
+        b"[]",
+    ],
+)
+def test_json_of_another_shape_is_told_apart(body: bytes) -> None:
+    with pytest.raises(ShapeError):
+        decode(body)
+
+
+@pytest.mark.parametrize("body", [b'{"choices":[{"mess', b'{"choices":5,"x', b"", b"<html>"])
+def test_what_is_torn_is_of_no_shape(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        decode(body)
+    assert not isinstance(caught.value, ShapeError)
+
+
+@pytest.mark.parametrize("said", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
+def test_a_reply_that_was_cut_is_said_in_one_word(said: str) -> None:
+    answer = {"choices": [{"message": {"content": "x"}, "finish_reason": said}]}
+    assert decode(json.dumps(answer).encode()).finish_reason == "length"

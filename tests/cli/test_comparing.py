@@ -186,6 +186,17 @@ async def test_replicates_follow_from_the_difference_to_be_found(tmp_path: Path)
     assert result["effect"]["mde"] <= 0.9 or result["n_pairs"] == 24
 
 
+async def test_all_stages_have_one_deadline(tmp_path: Path) -> None:
+    most_turns, latency_s = 10, 0.3
+    async with endpoint(reply=alike, served=SERVED, latency_s=latency_s) as server:
+        flags = ("--phase", own_phase(tmp_path), *arms(server), "--primary", "turns")
+        until = ("--until-mde", "0.9", "--max-replicates", "24", "--out", "out")
+        deadline = ("--deadline", f"{1.7 * most_turns * latency_s:.0f}s")
+        done = await run("compare", *flags, *until, *deadline, cwd=tmp_path)
+    assert done.code == 4, done.err
+    assert "the deadline was reached" in done.err
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from engine.events import AnyEvent, CompletionReceived, InvestigationEnded, RunEnded, TurnEnded
 from tests.cli.program import (
@@ -20,6 +21,8 @@ from tests.cli.program import (
     two_arms,
     until_recorded,
 )
+from tests.faults.asks import steps
+from tests.faults.server import FaultyServer, serving
 
 MANY = ("--replicates", "10", "--concurrency", "5", "--display", "none", "--out", "out")
 N_REQUESTS = 100
@@ -78,9 +81,36 @@ async def test_the_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     assert n_of(events_of(tmp_path / "out"), InvestigationEnded) == 0
 
 
+class Pausing(FaultyServer):
+    """Wants all to stay away for longer than a test may take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Event()
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        await request.read()
+        self.is_asked.set()
+        return web.Response(status=429, headers={"Retry-After": "100"})
+
+
+async def test_an_interrupt_ends_the_pause_that_a_server_wants(tmp_path: Path) -> None:
+    server = Pausing()
+    async with (
+        serving(server=server),
+        program(*two_arms(server), *MANY, cwd=tmp_path) as process,
+    ):
+        async with asyncio.timeout(WITHIN_S):
+            await server.is_asked.wait()
+            process.send_signal(signal.SIGINT)
+            done = await outcome(process)
+    assert done.code == 130, done.err
+    assert "resume out" in done.err
+
+
 async def test_a_deadline_leaves_the_rest_for_a_resume(tmp_path: Path) -> None:
-    async with endpoint(latency_s=0.5) as server:
-        done = await run(*two_arms(server), *MANY, "--deadline", "1s", cwd=tmp_path)
+    async with endpoint(latency_s=1.0) as server:
+        done = await run(*two_arms(server), *MANY, "--deadline", "5s", cwd=tmp_path)
         assert done.code == 4, done.err
         assert "deadline" in done.err
         assert "resume out" in done.err
@@ -91,6 +121,21 @@ async def test_a_deadline_leaves_the_rest_for_a_resume(tmp_path: Path) -> None:
         again = await run("resume", "out", "--display", "none", cwd=tmp_path)
         assert again.code == 0, again.err
         assert len(server.asks) == N_REQUESTS
+
+
+class Late(FaultyServer):
+    """Takes longer than the deadline to say what it serves."""
+
+    async def models(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(1.5)
+        return await super().models(request)
+
+
+async def test_the_deadline_counts_from_the_start_of_what_a_run_needs(tmp_path: Path) -> None:
+    async with serving(server=Late(reply=steps)) as server:
+        done = await run(*two_arms(server), *MANY, "--deadline", "1s", cwd=tmp_path)
+    assert done.code == 4, done.err
+    assert not server.asks
 
 
 @pytest.mark.parametrize("limit", [("--max-turns", "12"), ("--max-tokens", "4000")])
