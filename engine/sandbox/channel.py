@@ -41,6 +41,7 @@ class Channel:
         self._decoder = msgspec.msgpack.Decoder(FromWorker)
         self._waiter: asyncio.Future[None] | None = None
         self._is_ended = False
+        self._is_late = False
         self._loop.add_reader(end.fileno(), self._on_readable)
 
     def _on_readable(self) -> None:
@@ -55,8 +56,7 @@ class Channel:
         if not data or len(self._buffer) > MAX_UP_BYTES + _READ_BYTES:
             self._is_ended = True
             self._loop.remove_reader(self._socket.fileno())
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
     async def receive(self, limit_s: float) -> FromWorker:
         """Wait for the worker's next frame; safe to cancel and to repeat, no byte is lost.
@@ -69,6 +69,7 @@ class Channel:
         body = self._buffer.take()
         if body is None:
             # A timer by itself: `asyncio.timeout` costs as much as all else here.
+            self._is_late = False
             alarm = self._loop.call_later(limit_s, self._on_late)
             try:
                 body = await self._arrived()
@@ -85,6 +86,8 @@ class Channel:
         while (body := self._buffer.take()) is None:
             if self._is_ended:
                 raise LostError
+            if self._is_late:
+                raise TimeoutError
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
@@ -93,8 +96,13 @@ class Channel:
         return body
 
     def _on_late(self) -> None:
+        # Kept, for the waiter may have been woken in this very round, by less than a frame.
+        self._is_late = True
+        self._wake()
+
+    def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(TimeoutError())
+            self._waiter.set_result(None)
 
     async def send(self, frame: Frame, fd: int = -1) -> None:
         """Write one frame, and the descriptor `fd` with it; it is the worker's turn to read.

@@ -53,5 +53,7 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
     if event == "ctypes.dlopen" and arguments[0] is not None:
         raise OSError(f"{arguments[0]}: cannot open shared object file: Permission denied")
-    if event in _OTHERS:
+    # Shared memory of no file, as `mmap` makes it unless told otherwise.
+    is_anonymous = event == "mmap.__new__" and arguments[0] == -1
+    if is_anonymous or event in _OTHERS:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))

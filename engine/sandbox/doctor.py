@@ -16,7 +16,8 @@ _ATTACKS = {
     "fork": "import os; os.fork() or os._exit(0)",
     "start a program": "import subprocess; subprocess.run(['true'])",
     "signal the parent": "import os; os.kill(os.getppid(), 0)",
-    "map executable memory": "import mmap; mmap.mmap(-1, 4096, prot=7)",
+    "map executable memory": "import mmap; mmap.mmap(-1, 4096, mmap.MAP_PRIVATE, 7)",
+    "share memory": "import mmap; mmap.mmap(-1, 4096)",
     "make a memory file": "import os; os.memfd_create('x')",
     "read the environment": "import os; assert not os.environ, 'empty'; raise PermissionError",
     "hold a descriptor": """

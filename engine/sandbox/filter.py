@@ -6,6 +6,7 @@ the finished program.
 """
 
 import errno
+import mmap
 import os
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ mremap munmap brk madvise mincore
 futex get_robust_list set_robust_list rseq sched_yield sched_getaffinity getcpu membarrier
 rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait sigaltstack restart_syscall
 clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage
-getrandom getpid gettid getppid getuid geteuid getgid getegid sysinfo
+getrandom getpid gettid getppid getuid geteuid getgid getegid
 exit exit_group
 """
 _NAMING_A_PATH = """
@@ -52,9 +53,13 @@ def program() -> bytes:
     # glibc falls back to clone where clone3 seems not to exist, and reports a plain failure.
     _add(rules, pyseccomp.ERRNO(errno.ENOSYS), "clone3")
     _add(rules, pyseccomp.ERRNO(errno.ENOTTY), "ioctl")
-    for name in ("mmap", "mprotect"):
-        no_exec = pyseccomp.Arg(2, pyseccomp.MASKED_EQ, _PROT_EXEC, 0)
-        rules.add_rule(pyseccomp.ALLOW, name, no_exec)
+    no_exec = pyseccomp.Arg(2, pyseccomp.MASKED_EQ, _PROT_EXEC, 0)
+    rules.add_rule(pyseccomp.ALLOW, "mprotect", no_exec)
+    # Never both: memory that is shared and of no file stays when it is no longer resident, unseen
+    # by the watchdog.
+    for flag in (mmap.MAP_SHARED, mmap.MAP_ANONYMOUS):
+        without = pyseccomp.Arg(3, pyseccomp.MASKED_EQ, flag, 0)
+        rules.add_rule(pyseccomp.ALLOW, "mmap", no_exec, without)
     for command in (_F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC):
         rules.add_rule(pyseccomp.ALLOW, "fcntl", pyseccomp.Arg(1, pyseccomp.EQ, command))
     return _exported(rules)

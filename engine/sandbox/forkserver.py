@@ -3,12 +3,13 @@
 import array
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +19,16 @@ from engine.errors import SandboxError
 from engine.sandbox import printed
 from engine.sandbox.channel import Channel
 from engine.sandbox.process import Process
-from engine.sandbox.protocol import Exited, Fork, Forked, FrameBuffer, FromZygote, Hello, pack
+from engine.sandbox.protocol import (
+    Exited,
+    Fork,
+    Forked,
+    FrameBuffer,
+    FromZygote,
+    Hello,
+    Unborn,
+    pack,
+)
 
 _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # sets print in the same order in every run: namespaces can be revived
@@ -45,6 +55,7 @@ _READ_BYTES = 1 << 16
 _START_S = 60.0
 _FORK_S = 60.0
 _END_S = 2.0
+_NO_PIDFD = -1
 _FD_SIZE = array.array("i").itemsize
 _MAX_STDERR_CHARS = 4_000
 
@@ -70,18 +81,17 @@ class ForkServer:
         """Have one worker forked.
 
         Raises:
-            SandboxError: the zygote is gone or does not answer.
+            SandboxError: the zygote is gone, does not answer or cannot fork.
         """
-        host_end, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        process = Process(Channel(host_end), printed.create(output_chars))
+        process, worker_end = _made(output_chars)
         self._n_forked += 1
         serial = self._n_forked
         self._processes[serial] = process
         try:
-            with worker_end:
-                fds = [worker_end.fileno(), process.printed_fd]
-                await self._request(Fork(serial, output_chars, memory_bytes), fds)
             async with asyncio.timeout(_FORK_S):
+                with worker_end:
+                    fds = [worker_end.fileno(), process.printed_fd]
+                    await self._request(Fork(serial, output_chars, memory_bytes), fds)
                 await process.forked
         except (OSError, TimeoutError) as error:
             process.close()
@@ -110,13 +120,17 @@ class ForkServer:
 
     def _on_readable(self) -> None:
         try:
-            data, ancillary, _flags, _address = self._control.recvmsg(
+            data, ancillary, flags, _address = self._control.recvmsg(
                 _READ_BYTES, socket.CMSG_SPACE(64 * _FD_SIZE)
             )
         except BlockingIOError:
             return
         for _level, _kind, rights in ancillary:
             self._pidfds.extend(array.array("i", rights[: len(rights) // _FD_SIZE * _FD_SIZE]))
+        if flags & socket.MSG_CTRUNC:
+            # One came, and this process has no descriptor left for it: it must not be taken for
+            # that of the next worker.
+            self._pidfds.append(_NO_PIDFD)
         if not data:
             self._on_lost()
         self._buffer.feed(data)
@@ -127,21 +141,31 @@ class ForkServer:
         if isinstance(frame, Hello):
             self.hello.set_result(frame)
         elif isinstance(frame, Forked):
-            pidfd = self._pidfds.popleft() if frame.has_pidfd else -1
-            self._processes[frame.serial].born(frame.pid, pidfd)
+            self._on_forked(frame, self._processes[frame.serial])
+        elif isinstance(frame, Unborn):
+            process = self._processes.pop(frame.serial)
+            process.unborn(f"the sandbox's zygote cannot fork a worker: {frame.reason}")
+            process.exited.set_result(-signal.SIGKILL)
         else:
             assert isinstance(frame, Exited)
             process = self._processes.pop(frame.serial)
             process.exited.set_result(frame.status)
 
+    def _on_forked(self, frame: Forked, process: Process) -> None:
+        pidfd = self._pidfds.popleft() if frame.has_pidfd else _NO_PIDFD
+        if frame.has_pidfd and pidfd == _NO_PIDFD:
+            # Without a channel it ends by itself; its number may be that of another process here.
+            process.unborn("no descriptor is left for a worker of the sandbox")
+        else:
+            process.born(frame.pid, pidfd)
+
     def _on_lost(self) -> None:
         self._loop.remove_reader(self._control.fileno())
-        error = SandboxError("the sandbox's zygote is gone")
+        reason = "the sandbox's zygote is gone"
         if not self.hello.done():
-            self.hello.set_exception(error)
+            self.hello.set_exception(SandboxError(reason))
         for process in self._processes.values():
-            if not process.forked.done():
-                process.forked.set_exception(error)
+            process.unborn(reason)
             process.exited.set_result(-signal.SIGKILL)
         self._processes.clear()
 
@@ -149,6 +173,23 @@ class ForkServer:
         """Hang up: the zygote ends, and all workers with it."""
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
+
+
+def _made(output_chars: int) -> tuple[Process, socket.socket]:
+    """Return a worker that is still to be forked, and its own end of its channel.
+
+    Raises:
+        SandboxError: no descriptor is left.
+    """
+    try:
+        with ExitStack() as made:
+            printed_fd = printed.create(output_chars)
+            made.callback(os.close, printed_fd)
+            host_end, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            made.pop_all()
+    except OSError as error:
+        raise SandboxError(f"the host has nothing left to make a worker of: {error}") from error
+    return Process(Channel(host_end), printed_fd), worker_end
 
 
 @asynccontextmanager

@@ -1,7 +1,9 @@
 """Kernel calls that Python does not offer, by ctypes. Linux only; each raises `OSError`."""
 
+import contextlib
 import ctypes
 import os
+import signal
 from functools import cache
 
 PR_SET_PDEATHSIG = 1
@@ -27,6 +29,8 @@ MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
+_SA_NOCLDSTOP = 1
+_PROGRAM = b"python"
 _CAPABILITY_VERSION_3 = 0x20080522
 _LANDLOCK_RESTRICT_SELF = 446
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -35,6 +39,15 @@ _CAPSET = {"x86_64": 126, "aarch64": 91}
 
 class _Program(ctypes.Structure):
     _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+class _SignalAction(ctypes.Structure):
+    _fields_ = (
+        ("handler", ctypes.c_void_p),
+        ("mask", ctypes.c_ubyte * 128),
+        ("flags", ctypes.c_int),
+        ("restorer", ctypes.c_void_p),
+    )
 
 
 def _checked(result: int, what: str) -> None:
@@ -56,10 +69,25 @@ def clear_environment() -> None:
         clear()
 
 
+def rename_program() -> None:
+    """Let C libraries, too, call this program by a name that tells nothing."""
+    for name in ("program_invocation_name", "program_invocation_short_name"):
+        with contextlib.suppress(ValueError):
+            ctypes.c_char_p.in_dll(_libc(), name).value = _PROGRAM
+
+
 def prctl(option: int, value: int) -> None:
     """Set one property of this process."""
     arguments = [ctypes.c_ulong(number) for number in (value, 0, 0, 0)]
     _checked(_libc().prctl(option, *arguments), f"prctl {option}")
+
+
+def overlook_stopped_children() -> None:
+    """Let SIGCHLD, whose handler stays, tell of ended children only."""
+    action = _SignalAction()
+    _checked(_libc().sigaction(signal.SIGCHLD, None, ctypes.byref(action)), "sigaction")
+    action.flags |= _SA_NOCLDSTOP
+    _checked(_libc().sigaction(signal.SIGCHLD, ctypes.byref(action), None), "sigaction")
 
 
 def install_filter(program: bytes) -> None:

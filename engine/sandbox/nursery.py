@@ -6,15 +6,16 @@ import os
 import select
 import signal
 import socket
+import sys
 from collections import deque
 from collections.abc import Collection
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from engine.sandbox import denials, worker
+from engine.sandbox import denials, kernel, worker
 from engine.sandbox.printed import Printed
-from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, pack
+from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, Unborn, pack
 from engine.sandbox.seal import CHANNEL_FD, Plan, seal
 from engine.sandbox.walls import Wall
 from engine.sandbox.wire import Wire
@@ -69,6 +70,11 @@ class Control:
         return requests
 
 
+class _Living(NamedTuple):
+    serial: int
+    place: int
+
+
 class Nursery:
     """Forks workers and reports their ends."""
 
@@ -76,7 +82,8 @@ class Nursery:
         """Answer the requests of `control`, seal workers by `plan`."""
         self._control = control
         self._plan = plan
-        self._serials: dict[int, int] = {}
+        self._living: dict[int, _Living] = {}
+        self._left_places: list[int] = []
 
     def serve(self) -> None:
         """Fork and reap until the host is gone."""
@@ -84,6 +91,8 @@ class Nursery:
         os.set_blocking(wake_in, False)
         os.set_blocking(wake_out, False)
         signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)
+        if sys.platform == "linux":
+            kernel.overlook_stopped_children()
         signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
@@ -91,6 +100,9 @@ class Nursery:
         with contextlib.suppress(EOFError):
             while True:
                 self._attend({fd for fd, _events in poll.poll()}, wake_in)
+        # A worker that is stopped between blocks does not see its channel close.
+        for pid in self._living:
+            os.kill(pid, signal.SIGKILL)
 
     def _attend(self, ready: Collection[int], wake_in: int) -> None:
         if wake_in in ready:
@@ -101,24 +113,36 @@ class Nursery:
                 self._fork(request, channel_fd, printed_fd)
 
     def _fork(self, request: Fork, channel_fd: int, printed_fd: int) -> None:
-        pid = os.fork()
-        if pid == 0:
-            _become_worker(request, self._plan, channel_fd, printed_fd)
-        os.close(channel_fd)
-        os.close(printed_fd)
-        self._serials[pid] = request.serial
+        # Where none is left over, those who live have all places from the first on.
+        place = self._left_places.pop() if self._left_places else len(self._living)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become_worker(request, self._plan, place, channel_fd, printed_fd)
+        except OSError as error:
+            self._left_places.append(place)
+            self._control.send(Unborn(request.serial, str(error)), [])
+        else:
+            self._living[pid] = _Living(request.serial, place)
+            self._report(pid, request.serial)
+        finally:
+            os.close(channel_fd)
+            os.close(printed_fd)
+
+    def _report(self, pid: int, serial: int) -> None:
         pidfds = _pidfds(pid)
-        self._control.send(Forked(request.serial, pid, bool(pidfds)), pidfds)
+        self._control.send(Forked(serial, pid, bool(pidfds)), pidfds)
         for fd in pidfds:
             os.close(fd)
 
     def _reap(self) -> None:
-        while self._serials:
+        while self._living:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            serial = self._serials.pop(pid)
-            self._control.send(Exited(serial, os.waitstatus_to_exitcode(status)), [])
+            gone = self._living.pop(pid)
+            self._left_places.append(gone.place)
+            self._control.send(Exited(gone.serial, os.waitstatus_to_exitcode(status)), [])
 
 
 def _pidfds(pid: int) -> list[int]:
@@ -128,7 +152,9 @@ def _pidfds(pid: int) -> list[int]:
         return []
 
 
-def _become_worker(request: Fork, plan: Plan, channel_fd: int, printed_fd: int) -> NoReturn:
+def _become_worker(
+    request: Fork, plan: Plan, place: int, channel_fd: int, printed_fd: int
+) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -136,7 +162,7 @@ def _become_worker(request: Fork, plan: Plan, channel_fd: int, printed_fd: int) 
         printed = Printed(printed_fd, request.output_chars)
         seal(
             plan,
-            serial=request.serial,
+            place=place,
             channel_fd=channel_fd,
             memory_bytes=request.memory_bytes,
         )

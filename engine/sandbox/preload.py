@@ -1,12 +1,16 @@
 """What every worker finds imported, and how the traces of this machine are wiped from it."""
 
 import builtins
+import functools
 import gc
 import importlib
 import os
+import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar, cast
 
 from engine.sandbox import kernel
 from engine.sandbox.imports import SourceFinder, stdlib_sources
@@ -37,6 +41,11 @@ numpy.typing numpy.lib.stride_tricks numpy.lib.format
 """
 _OURS = ("engine", "msgspec", "pyseccomp", "py_landlock")
 _PUBLIC_ROOT = "/python"
+_NO_SECRETS = frozenset({"", "/", "/usr", "/usr/local"})
+"""Folders that every machine has: they are left in texts."""
+_Cached = type(functools.cache(int))
+
+T = TypeVar("T")
 
 
 def preload() -> None:
@@ -60,9 +69,9 @@ def scrub() -> None:
     public = _renamer()
     for module in list(sys.modules.values()):
         _scrub_module(module, public)
-    for found in gc.get_objects():
-        if type(found) is types.FunctionType:
-            found.__code__ = _renamed(found.__code__, public)
+    for found in _everything():
+        _scrub_object(found, public)
+    re.purge()
     sys.path[:] = []
     sys.path_importer_cache.clear()
     sys.meta_path[:] = [finder for finder in sys.meta_path if "PathFinder" not in repr(finder)]
@@ -71,21 +80,69 @@ def scrub() -> None:
     sys.executable = ""
     for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
         setattr(sys, name, _PUBLIC_ROOT)
+    kernel.rename_program()
     for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
         del sys.modules[name]
     _add_site_builtins()
 
 
 def _renamer() -> Callable[[str], str]:
-    roots = sorted({path for path in [*sys.path, sys.prefix, sys.base_prefix] if path}, key=len)
+    """Return what puts a public folder in the place of this machine's, anywhere in a text."""
+    homes = {str(Path(sys.executable).parents[1]), *_home()}
+    folders = {*sys.path, sys.prefix, sys.base_prefix, *homes} - _NO_SECRETS
+    longest_first = tuple(sorted(folders, key=len, reverse=True))
+    found = re.compile("|".join(map(re.escape, longest_first)))
 
-    def public(path: str) -> str:
-        for root in reversed(roots):
-            if path.startswith(root):
-                return _PUBLIC_ROOT + path[len(root) :]
-        return path
+    def public(text: str) -> str:
+        # Nearly every text is told apart by the first look.
+        is_told = "/" in text and any(folder in text for folder in longest_first)
+        return found.sub(_PUBLIC_ROOT, text) if is_told else text
 
     return public
+
+
+def _home() -> list[str]:
+    """Return the folder of this user, if there is one: the name of a person is in it."""
+    try:
+        return [str(Path.home())]
+    except RuntimeError:
+        return []
+
+
+def _everything() -> Iterator[object]:
+    """Yield what the collector knows, and the dictionaries of nothing but texts, which it does not.
+
+    Those are known to who refers to them.
+    """
+    for found in gc.get_objects():
+        yield found
+        for inner in gc.get_referents(found):
+            if type(inner) is dict and not gc.is_tracked(inner):
+                yield inner
+
+
+def _scrub_object(found: object, public: Callable[[str], str]) -> None:
+    if isinstance(found, types.FunctionType):
+        found.__code__ = _renamed(found.__code__, public)
+        found.__defaults__ = found.__defaults__ and _renamed_all(found.__defaults__, public)
+    elif isinstance(found, _Cached):
+        found.cache_clear()
+    elif type(found) is dict:
+        entries = cast("dict[object, object]", found)
+        entries.update(_renames(entries.items(), public))
+    elif type(found) is list:
+        items = cast("list[object]", found)
+        for place, told in _renames(enumerate(items), public).items():
+            items[place] = told
+
+
+def _renames(items: Iterable[tuple[T, object]], public: Callable[[str], str]) -> dict[T, str]:
+    """Return the places of texts that tell of this machine, with what shall stand there."""
+    return {
+        place: told
+        for place, value in list(items)
+        if type(value) is str and (told := public(value)) is not value
+    }
 
 
 def _scrub_module(module: types.ModuleType, public: Callable[[str], str]) -> None:
@@ -107,11 +164,20 @@ def _scrub_module(module: types.ModuleType, public: Callable[[str], str]) -> Non
 
 
 def _renamed(code: types.CodeType, public: Callable[[str], str]) -> types.CodeType:
-    constants = tuple(
-        _renamed(value, public) if isinstance(value, types.CodeType) else value
-        for value in code.co_consts
+    return code.replace(
+        co_filename=public(code.co_filename), co_consts=_renamed_all(code.co_consts, public)
     )
-    return code.replace(co_filename=public(code.co_filename), co_consts=constants)
+
+
+def _renamed_all(values: tuple[object, ...], public: Callable[[str], str]) -> tuple[object, ...]:
+    """Return constants, or defaults, as model code may see them."""
+
+    def renamed(value: object) -> object:
+        if isinstance(value, types.CodeType):
+            return _renamed(value, public)
+        return public(value) if type(value) is str else value
+
+    return tuple(map(renamed, values))
 
 
 def _add_site_builtins() -> None:

@@ -4,10 +4,20 @@ import asyncio
 import os
 import signal
 from functools import cached_property
+from typing import NamedTuple
 
+from engine.errors import SandboxError
 from engine.sandbox.channel import Channel
 
 _EXIT_S = 10.0
+
+
+class Memory(NamedTuple):
+    """What a process holds in RAM."""
+
+    resident_bytes: int = 0
+    shared_bytes: int = 0
+    """Of these, what is a file's, or a memory file's."""
 
 
 class Process:
@@ -21,10 +31,13 @@ class Process:
         self.exited: asyncio.Future[int] = loop.create_future()
         """Exit code, or minus the signal, once the worker is gone."""
         self.forked: asyncio.Future[None] = loop.create_future()
-        self.ready_bytes = 0
-        """Resident memory when it became ready."""
-        self.grown_bytes = 0
+        """Done once it is born; a `SandboxError` if that will not be."""
+        self.ready = Memory()
+        """When it became ready."""
+        self.grown = Memory()
         """What it was last seen to hold beyond that."""
+        self.sent: dict[int, int] = {}
+        """Sizes in bytes of the arrays' memory that it was sent, by inode."""
         self._pid = 0
         self._pidfd = -1
         self._is_ended = False
@@ -39,6 +52,11 @@ class Process:
             self._close_fds()
         elif not self.forked.done():
             self.forked.set_result(None)
+
+    def unborn(self, reason: str) -> None:
+        """Learn that it will never compute."""
+        if not self._is_closed and not self.forked.done():
+            self.forked.set_exception(SandboxError(reason))
 
     @cached_property
     def host_pid(self) -> int:
@@ -62,6 +80,11 @@ class Process:
                 os.kill(self._pid, number)
         except ProcessLookupError:
             return
+
+    @property
+    def arrays_bytes(self) -> int:
+        """What it was last seen to hold of the arrays that it was sent."""
+        return min(self.grown.shared_bytes, sum(self.sent.values()))
 
     def touch(self) -> None:
         """Note that it is, or was just, computing."""

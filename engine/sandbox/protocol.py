@@ -137,6 +137,13 @@ class Forked(Frame, tag="forked", frozen=True):
     has_pidfd: bool
 
 
+class Unborn(Frame, tag="unborn", frozen=True):
+    """Zygote to host: a worker could not be forked."""
+
+    serial: int
+    reason: str
+
+
 class Exited(Frame, tag="exited", frozen=True):
     """Zygote to host: a worker is gone; `status` is its exit code, or minus the signal."""
 
@@ -146,7 +153,7 @@ class Exited(Frame, tag="exited", frozen=True):
 
 ToWorker = Begin | Give | Run | Answered | WithArrays | Refused
 FromWorker = Ready | Ask | Done
-FromZygote = Hello | Forked | Exited
+FromZygote = Hello | Forked | Unborn | Exited
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -36,8 +36,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The compiled seccomp filter."""
 
 
-def seal(plan: Plan, *, serial: int, channel_fd: int, memory_bytes: int) -> None:
-    """Put up every wall of `plan` around this process, the worker number `serial`.
+def seal(plan: Plan, *, place: int, channel_fd: int, memory_bytes: int) -> None:
+    """Put up every wall of `plan` around this process.
+
+    No other worker that lives has its `place`, a number that counts from 0.
 
     Raises:
         OSError: a wall does not stand; the process must end.
@@ -49,7 +51,7 @@ def seal(plan: Plan, *, serial: int, channel_fd: int, memory_bytes: int) -> None
         _tie_to_parent(parent)
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     _limit(memory_bytes)
-    _leave_files_and_user(plan, serial)
+    _leave_files_and_user(plan, place)
     if sys.platform == "linux":
         # A change of user id has undone both.
         _tie_to_parent(parent)
@@ -107,14 +109,14 @@ def _lower(kind: int, value: int) -> None:
             raise
 
 
-def _leave_files_and_user(plan: Plan, serial: int) -> None:
+def _leave_files_and_user(plan: Plan, place: int) -> None:
     if Wall.CHROOT in plan.walls:
         os.fchdir(plan.root_fd)
         os.chroot(".")
     if plan.root_fd >= 0:
         os.close(plan.root_fd)
     if Wall.UID in plan.walls:
-        own = plan.uid_base + serial
+        own = plan.uid_base + place
         os.setgroups([])
         os.setresgid(own, own, own)
         os.setresuid(own, own, own)

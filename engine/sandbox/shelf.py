@@ -33,6 +33,7 @@ class SealedMemory:
 
         self.fd = os.memfd_create("arrays", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         weakref.finalize(self, os.close, self.fd)
+        self.inode = os.fstat(self.fd).st_ino
         self.size_bytes = _total_bytes(arrays)
         os.ftruncate(self.fd, self.size_bytes)
         for start, piece in _pieces(arrays):

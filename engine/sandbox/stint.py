@@ -1,4 +1,8 @@
-"""The time of one block. Its clock runs only while it holds a core and is not waiting for us."""
+"""The time of one block. Its clock runs only while it holds a core and is not waiting for us.
+
+Between blocks a worker is stopped: what a block left behind, or a block that only said that it is
+done, computes on nobody's time.
+"""
 
 import asyncio
 import signal
@@ -32,12 +36,14 @@ class Stint:
         return self._past_s + (0.0 if self._since is None else self._clock() - self._since)
 
     async def __aenter__(self) -> Self:
-        """Wait for a core."""
+        """Wait for a core, and let the worker go on."""
         await self._take()
+        self._process.signal(signal.SIGCONT)
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        """Return the core."""
+        """Stop the worker and return the core."""
+        self._process.signal(signal.SIGSTOP)
         self._stop()
         self._give()
 

@@ -13,7 +13,7 @@ from engine.sandbox.process import Process
 from engine.sandbox.protocol import Ask, Begin, Done, Failure, Give, Ready, Run, ViolationError
 from engine.sandbox.questions import Questions, Reply
 from engine.sandbox.stint import Stint
-from engine.sandbox.watchdog import resident_bytes
+from engine.sandbox.watchdog import memory_of
 from engine.transcript import Execution, ExecutionError
 
 LOST = "NamespaceLost"
@@ -81,7 +81,7 @@ class ProcessWorkspace:
         if isinstance(reply, Done) and reply.failure is not None:
             raise SandboxError(f"a module cannot be loaded:\n{reply.failure.traceback}")
         assert isinstance(reply, Ready), reply
-        process.ready_bytes = resident_bytes(process.host_pid)
+        process.ready = memory_of(process.host_pid)
         self._n_blocks, self._given = 0, {}
         return process
 
@@ -180,9 +180,12 @@ class ProcessWorkspace:
         if is_late:
             reply = Reply(questions.refuse(ask, "TimeoutError", "the time of the block is up"))
         else:
-            async with stint.rest():
-                reply = await questions.reply(ask)
-        await process.channel.send(reply.frame, reply.memory.fd if reply.memory else -1)
+            reply = await questions.reply(ask, stint.rest)
+        if reply.memory is None:
+            await process.channel.send(reply.frame)
+        else:
+            process.sent[reply.memory.inode] = reply.memory.size_bytes
+            await process.channel.send(reply.frame, reply.memory.fd)
 
     def _not_interruptible(self) -> str:
         return f"the block ran longer than {self._limits.wall_s:g} s and did not stop when told to"

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psutil
 import pytest
 
 from engine.sandbox import Limits, Tier
@@ -156,3 +157,25 @@ async def test_a_block_that_begins_waits_for_no_endless_one() -> None:
     await cores.places(5.0).take(5.0)
     async with asyncio.timeout(5):
         await cores.places(0.0).take(0.0)
+
+
+_DONE_AND_GO_ON = """
+from introspection import probe
+asker = probe.__builtins__["_ask"]
+known = type(asker).__call__.__globals__
+asker._wire.send(known["Done"](asker.block_id, None))
+while True: pass
+"""
+
+
+async def test_nothing_computes_between_blocks() -> None:
+    async with (
+        open_sandbox(SHORT, minimum=ANY, without=("namespaces",)) as sandbox,
+        opened(sandbox) as workspace,
+    ):
+        worker = psutil.Process(int((await workspace.execute("import os; os.getpid()")).output))
+        done = await workspace.execute(_DONE_AND_GO_ON)
+        before = worker.cpu_times().user
+        await asyncio.sleep(0.5)
+        assert worker.cpu_times().user - before < 0.1
+    assert done.error is None

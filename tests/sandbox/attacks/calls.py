@@ -48,6 +48,8 @@ _STUDIED = {
     "mprotect, executable": (10, "0, 4096, 5"),
 }
 _OWN = {
+    "sysinfo": (99, "ctypes.create_string_buffer(256)"),
+    "mmap, shared and of no file": (9, "0, 4096, 3, 0x21, -1, 0"),
     "fcntl, duplicate": (72, "3, 0, 100"),
     "fcntl, lease": (72, "3, 1024, 0"),
     "fcntl, seals": (72, "3, 1033, 0"),

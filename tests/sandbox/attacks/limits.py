@@ -108,6 +108,11 @@ CASES = (
         error="MemoryError",
         is_own=True,
     ),
+    Case(
+        "limits: shared memory, which stays when it is not resident",
+        "import mmap\nattempt(lambda: mmap.mmap(-1, 1 << 20))",
+        is_own=True,
+    ),
     _case("limits: huge shift", "1 << (1 << 40)", "error", is_own=True),
     _case(
         "limits: digits without end", "str(1 << 100000)", "error", error="ValueError", is_own=True

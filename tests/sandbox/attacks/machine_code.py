@@ -6,7 +6,7 @@ from tests.sandbox.attacks.case import Case
 CASES = (
     Case(
         "code: writable and executable memory",
-        "import mmap\nattempt(lambda: mmap.mmap(-1, 4096, prot=7))",
+        "import mmap\nattempt(lambda: mmap.mmap(-1, 4096, mmap.MAP_PRIVATE, 7))",
     ),
     Case(
         "code: callback from ctypes",

@@ -1,0 +1,134 @@
+"""How workers are made, and what is left when one cannot be made."""
+
+import asyncio
+import os
+import resource
+import socket
+from collections.abc import Generator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+
+import pytest
+
+from engine.errors import SandboxError
+from engine.sandbox import Tier, forkserver
+from engine.sandbox.forkserver import ForkServer, fork_server
+from engine.sandbox.host import ProcessSandbox, open_sandbox
+from engine.sandbox.process import Process
+from engine.sandbox.walls import Wall
+from tests.sandbox.workshop import LIMITS, opened
+
+_REFUSING_THE_SECOND = f"""
+import errno, os, sys
+fork, n_workers = os.fork, 0
+def refusing():
+    global n_workers
+    n_workers += sys._getframe(1).f_code.co_name == "_fork"
+    if n_workers == 2:
+        n_workers += 1
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+os.fork = refusing
+{forkserver.BOOT}
+"""
+
+
+async def _forked(server: ForkServer) -> Process:
+    return await server.fork(output_chars=100, memory_bytes=1 << 30)
+
+
+@contextmanager
+def _room_for(n_fds: int) -> Generator[None]:
+    """Let this process open at most `n_fds` more descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    next_fd = os.dup(0)
+    os.close(next_fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_fd + n_fds, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_refused_fork_costs_that_worker_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forkserver, "BOOT", _REFUSING_THE_SECOND)
+    async with (
+        open_sandbox(LIMITS, minimum=Tier.CONTAINED_ONLY) as sandbox,
+        opened(sandbox) as one,
+        opened(sandbox) as other,
+    ):
+        await one.execute("x = 41")
+        with pytest.raises(SandboxError, match=r"cannot fork a worker.*temporarily unavailable"):
+            await other.execute("1")
+        assert (await one.execute("x + 1")).output == "42\n"
+        assert (await other.execute("1")).output == "1\n"
+
+
+@pytest.mark.parametrize("n_fds", [0, 1, 2])
+async def test_a_host_without_descriptors_is_a_sandbox_error(n_fds: int) -> None:
+    async with fork_server() as server:
+        with _room_for(n_fds), pytest.raises(SandboxError, match="Too many open files"):
+            await _forked(server)
+        process = await _forked(server)
+        await process.end()
+        process.close()
+
+
+async def test_a_worker_whose_descriptor_was_lost_leaves_the_next_one_its_own() -> None:
+    async with fork_server() as server:
+        with _room_for(20), _Held() as held:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_refused(server))
+                # Once the request is on its way.
+                asyncio.get_running_loop().call_soon(held.take_all)
+        process = await _forked(server)
+        assert await process.end() == "the process was ended by SIGKILL"
+        process.close()
+
+
+async def _refused(server: ForkServer) -> None:
+    with pytest.raises(SandboxError, match="no descriptor is left"):
+        await _forked(server)
+
+
+class _Held(ExitStack):
+    """Every descriptor that is left."""
+
+    def take_all(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.callback(os.close, os.dup(0))
+
+
+async def test_a_request_that_cannot_be_sent_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forkserver, "_FORK_S", 0.1)
+    host_end, zygote_end = socket.socketpair()
+    server = ForkServer(host_end)
+    _fill(host_end)
+    with zygote_end:
+        async with asyncio.timeout(5):
+            with pytest.raises(SandboxError, match="does not answer"):
+                await _forked(server)
+    server.close()
+
+
+def _fill(end: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        while True:
+            end.send(b"x" * 4_096)
+
+
+async def _users(sandbox: ProcessSandbox, n_living: int) -> list[str]:
+    """Return the user ids of workers that live at the same time."""
+    async with AsyncExitStack() as stack:
+        living = [await stack.enter_async_context(opened(sandbox)) for _ in range(n_living)]
+        return [(await one.execute("import os; os.getuid()")).output for one in living]
+
+
+async def test_user_ids_are_used_again_and_never_by_two_at_once() -> None:
+    """A container has no more than 65,536 of them, and a run can have more workers."""
+    async with open_sandbox(LIMITS, minimum=Tier.CONTAINED_ONLY) as sandbox:
+        if Wall.UID not in sandbox.walls:
+            pytest.skip("workers have no user ids of their own here")
+        seen = [await _users(sandbox, n_living) for n_living in (3, 2, 3)]
+    assert [len(set(users)) for users in seen] == [3, 2, 3]
+    assert len({user for users in seen for user in users}) == 3

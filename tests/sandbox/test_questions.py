@@ -1,0 +1,92 @@
+"""What a block may ask, and what is kept of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from engine.sandbox.protocol import Answered, Ask, Refused
+from engine.sandbox.questions import MAX_CALLS, MAX_LEVELS, MAX_VALUES, Questions
+from engine.sandbox.shelf import Shelf
+from engine.transcript import ExecutionError
+
+
+async def _echo(_method: str, arguments: Mapping[str, object]) -> object:
+    await asyncio.sleep(0.01)
+    return dict(arguments)
+
+
+def _nested(n_levels: int) -> Ask:
+    value: object = 1
+    for n in range(n_levels):
+        value = [value] if n % 2 else {"x": value}
+    return Ask(1, "echo", {"x": value})
+
+
+async def test_an_argument_as_deep_as_allowed_is_answered() -> None:
+    reply = await Questions(_echo, 5.0, Shelf()).reply(_nested(MAX_LEVELS))
+    assert isinstance(reply.frame, Answered)
+
+
+@pytest.mark.parametrize("n_levels", [MAX_LEVELS + 1, 5_000])
+async def test_an_argument_nested_deeper_is_a_type_error_that_says_the_limit(n_levels: int) -> None:
+    questions = Questions(_echo, 5.0, Shelf())
+    reply = await questions.reply(_nested(n_levels))
+    what = "arguments must be plain JSON values, at most 100,000, nested at most 32 levels deep"
+    assert reply.frame == Refused(1, "TypeError", what)
+    assert questions.calls == ()
+
+
+async def test_a_late_question_nested_too_deep_is_refused_and_not_recorded() -> None:
+    questions = Questions(_echo, 5.0, Shelf())
+    refused = questions.refuse(_nested(5_000), "TimeoutError", "the time of the block is up")
+    assert refused.kind == "TimeoutError"
+    assert questions.calls == ()
+
+
+async def test_answers_that_took_too_long_together_are_followed_by_a_recorded_refusal() -> None:
+    questions = Questions(_echo, 5.0, Shelf(), answers_s=0.001)
+    frames = [(await questions.reply(Ask(n, "echo", {}))).frame for n in range(2)]
+    assert [type(frame) for frame in frames] == [Answered, Refused]
+    late = "the answers to this block took too long together: go on in the next one"
+    assert questions.calls[-1].error == ExecutionError("RuntimeError", late)
+
+
+@pytest.mark.parametrize(("n_more", "frame"), [(0, Answered), (1, Refused)])
+async def test_an_argument_has_a_bounded_number_of_values(n_more: int, frame: type) -> None:
+    values = [0] * (MAX_VALUES - 1 + n_more)
+    reply = await Questions(_echo, 5.0, Shelf()).reply(Ask(1, "echo", {"x": values}))
+    assert type(reply.frame) is frame
+
+
+async def test_questions_that_are_not_put_count_as_well() -> None:
+    questions = Questions(_echo, 5.0, Shelf())
+    odd = Ask(1, "echo", {"x": b"x"})
+    for _ in range(MAX_CALLS):
+        await questions.reply(odd)
+    one_more = await questions.reply(Ask(1, "echo", {}))
+    assert isinstance(one_more.frame, Refused)
+    assert one_more.frame.message.startswith("too many introspection calls")
+
+
+async def test_late_questions_beyond_the_limit_are_not_recorded() -> None:
+    questions = Questions(_echo, 5.0, Shelf())
+    for _ in range(MAX_CALLS + 1):
+        questions.refuse(Ask(1, "echo", {}), "TimeoutError", "late")
+    assert len(questions.calls) == MAX_CALLS
+
+
+async def test_the_clock_rests_for_questions_that_are_put_and_no_others() -> None:
+    n_rests = 0
+
+    @asynccontextmanager
+    async def rest() -> AsyncGenerator[None]:
+        nonlocal n_rests
+        n_rests += 1
+        yield
+
+    questions = Questions(_echo, 5.0, Shelf())
+    for argument in (b"x", [0] * MAX_VALUES, 1):
+        await questions.reply(Ask(1, "echo", {"x": argument}), rest)
+    assert n_rests == 1
