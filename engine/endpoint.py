@@ -64,12 +64,19 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     the first user message."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the cap is none."""
+        """Raise UsageError if the cap or a price is none."""
         if self.requests_per_s is not None and not 0 < self.requests_per_s < math.inf:
             raise UsageError(
                 f"endpoint {self.model!r}: requests_per_s is {self.requests_per_s}, and must be a "
                 "number above 0; leave it out where there is no cap."
             )
+        for field in ("prompt", "completion", "cached"):
+            price: float | None = getattr(self.prices, field, None)
+            if price is not None and not 0 <= price < math.inf:
+                raise UsageError(
+                    f"endpoint {self.model!r}: prices.{field} is {price}, and must be a number "
+                    "from 0 on; leave prices out where there are none."
+                )
 
 
 def parse_endpoint(text: str) -> Endpoint:

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 
 import msgspec
 
-from engine.errors import JournalError, UsageError
+from engine.errors import JournalError, RunError, UsageError
 from engine.events import AnyEvent, Compacted, CompletionReceived, Event
 
 _WITH_COMPLETION = (CompletionReceived, Compacted)
@@ -164,7 +164,7 @@ def open_journal(path: Path) -> Generator[Journal]:
 
     Raises:
         UsageError: another process is writing to it.
-        JournalError: it cannot be written.
+        RunError: it cannot be opened, or, a JournalError, not be written.
     """
     with locked(path) as fd, writing(fd) as journal:
         yield journal
@@ -178,7 +178,7 @@ def locked(path: Path) -> Generator[int]:
 
     Raises:
         UsageError: another process is writing to it.
-        JournalError: it cannot be written.
+        RunError: it cannot be opened for writing.
     """
     fd = _open_locked(path)
     try:
@@ -257,12 +257,18 @@ def _open_locked(path: Path) -> int:
     try:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise JournalError(f"{path}: cannot be opened for writing ({error.strerror}).") from error
+        raise RunError(
+            f"{path}: cannot be opened for writing ({error.strerror}). Restore it from a copy, or "
+            "let this user write it."
+        ) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
-        raise UsageError(f"{path.parent}: another process is working on this run.") from error
+        raise UsageError(
+            f"{path.parent}: another process is working on this run. Wait for its end, or stop it "
+            "with Ctrl-C."
+        ) from error
     return fd
 
 

@@ -19,6 +19,12 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class _Format(BaseModel):
+    """What a manifest of any version says."""
+
+    format: int = Field(default=FORMAT, ge=1)
+
+
 class PriceList(_Value):
     """What a million tokens cost at an endpoint, see `engine.endpoint.Prices`."""
 
@@ -199,18 +205,40 @@ def read_manifest(run_dir: Path) -> Manifest:
     """Return the manifest of a run.
 
     Raises:
-        UsageError: the directory is no run, or was written by another version.
+        UsageError: the directory is no run, its manifest is damaged, or a newer version wrote it.
     """
     path = run_dir / "manifest.json"
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"{run_dir}: not a run directory (no manifest.json that can be read). "
             "Name the directory that a run printed in its last line."
         ) from error
+    try:
+        _check_format(data, path)
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise UsageError(f"{path}: not a manifest of this version: {error}") from error
+        raise UsageError(
+            f"{path}: {_first_fault(error)}. The file is damaged, or was changed by hand: restore "
+            "a copy of it."
+        ) from error
+
+
+def _check_format(data: bytes, path: Path) -> None:
+    """Raise UsageError if a newer version wrote it, whatever else it says."""
+    written = _Format.model_validate_json(data).format
+    if written > FORMAT:
+        raise UsageError(
+            f"{path}: written by a newer phaselab (format {written}; this one reads {FORMAT}), "
+            "which must read it too. Update phaselab."
+        )
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field}: {first['msg']}" if field else first["msg"]
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -90,7 +90,7 @@ class Experiment(_Value):
     max_turns: Positive = 50
     max_tokens: Positive | None = None
     """Prompt and completion tokens of the stage; then the next one begins, as at `max_turns`."""
-    max_seconds: float | None = Field(default=None, gt=0)
+    max_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """The same for the seconds that its turns take."""
     requires: Requirements = Requirements()
 
@@ -142,7 +142,7 @@ class Phase(_Value):
     """Turns of one investigation, all its experiments together."""
     max_tokens_total: Positive | None = None
     """Prompt and completion tokens of one investigation, all turns together."""
-    max_seconds: float | None = Field(default=None, gt=0)
+    max_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Seconds that all turns of one investigation take together."""
     texts: Texts
 

@@ -13,9 +13,12 @@ import msgspec
 import psutil
 
 from engine.endpoint import Endpoint
+from engine.errors import NotReadyError
 from servers.identity import is_alive, started_at
 from servers.model import Precision
 
+CACHE_VARIABLE = "XDG_CACHE_HOME"
+"""Says where installations, logs and the files of every `serve` are."""
 STOP_S = 20.0
 """Time that a `serve` has to end its servers: vLLM takes up to 12 s for it."""
 _KILL_S = 5.0
@@ -61,9 +64,31 @@ def kept_here(kind: Literal["vllm", "embedded"], names: tuple[str, ...], log_dir
     return Kept(pid=pid, started=started, kind=kind, names=names, log_dir=str(log_dir.resolve()))
 
 
+def make_directory(path: Path, named_by: str = CACHE_VARIABLE) -> Path:
+    """Make a directory that servers need, if it is not there, and return it.
+
+    `named_by`: the flag or variable that says where it is.
+
+    Raises:
+        NotReadyError: it cannot be made; names the remedy.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotReadyError(
+            f"{path}: cannot be made ({error.strerror}). Point {named_by} at a directory that can "
+            "be written."
+        ) from error
+    return path
+
+
 def write_kept(directory: Path, kept: Kept) -> None:
-    """Write the file of a `serve`, all at once."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write the file of a `serve`, all at once.
+
+    Raises:
+        NotReadyError: its directory cannot be made; names the remedy.
+    """
+    make_directory(directory)
     draft = _path(directory, kept.pid).with_suffix(".draft")
     draft.write_bytes(msgspec.json.encode(kept))
     draft.replace(_path(directory, kept.pid))

@@ -70,16 +70,21 @@ def export(
     secrets = credentials_of(read_manifest(run).arms)
     written = kind.write(material_of(run, model, secrets), place)
     if not written:
-        say("nothing was exported: this run has recorded no investigation yet.")
+        say("nothing was exported: this run has recorded nothing yet that the format could hold.")
     if as_json:
         emit_json({"format": format, "files": [str(path) for path in written]})
-    else:
+    elif written:
         say(f"{len(written)} {'file' if len(written) == 1 else 'files'}: {place}")
         say(f"opens in: {kind.opens_in.format(out=place)}")
 
 
 def _check(place: Path, *, is_file: bool) -> None:
-    if is_file and place.is_dir():
+    try:
+        is_there, is_folder = place.exists(), place.is_dir()
+    except OSError as error:
+        reason = f"--out {place}: cannot be written ({error.strerror}). Name another place."
+        raise UsageError(reason) from error
+    if is_file and is_folder:
         raise UsageError(f"--out {place}: is a folder; this format is one file.")
-    if not is_file and place.is_file():
+    if not is_file and is_there and not is_folder:
         raise UsageError(f"--out {place}: is a file; this format is a folder of files.")

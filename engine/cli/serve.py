@@ -16,7 +16,7 @@ from engine.cli.planning import Wanted, flags_of, names_of
 from engine.cli.serve_view import Watch, status_table, status_values
 from engine.cli.serving import Serving
 from engine.cli.serving.choice import already_kept, started_for
-from engine.cli.serving.detached import kept_servings, start_detached, stop
+from engine.cli.serving.detached import kept_servings, made_log_dir, start_detached, stop
 from engine.cli.serving.running import kept_dir
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
@@ -63,7 +63,7 @@ def serve(
     as_json
         Print the endpoints as JSON, by model, once all are ready; or the status.
     config
-        TOML file with values for these flags.
+        TOML file with values for these flags; those of one command alone in a table of its name.
     """
     del config  # the application reads it before it reads the flags
     wanted, manner = wanted or Wanted(), manner or Manner()
@@ -79,7 +79,7 @@ def serve(
     elif manner.detach:
         _detach(wanted, vllm, logs, as_json=as_json)
     else:
-        log_dir = logs or read_settings().cache_dir / "logs"
+        log_dir = made_log_dir(logs, read_settings().cache_dir / "logs")
         serving = started_for(replace(wanted, alternate="never"), vllm=vllm)
         _keep_until_interrupted(serving, log_dir, manner, as_json=as_json)
 
@@ -178,7 +178,7 @@ def _kept_model(serving: Serving, endpoint: Endpoint) -> KeptModel:
 
 
 def _heed_signals() -> None:
-    """Let the first Ctrl-C or SIGTERM unwind everything; another one must not cut that short."""
+    """Let the first Ctrl-C, SIGTERM or SIGHUP unwind everything, and no other cut that short."""
     task = asyncio.current_task()
     assert task is not None
 
@@ -187,8 +187,9 @@ def _heed_signals() -> None:
             task.cancel()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, cancel_once)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, cancel_once)
 
 
 def _announce(endpoints: Sequence[Endpoint], *, as_json: bool) -> None:

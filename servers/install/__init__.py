@@ -20,6 +20,7 @@ from engine.errors import NotReadyError, UsageError, boundary
 from servers.install.builds import VllmBuild
 from servers.install.recipes import RECIPES, make_environment
 from servers.install.workshop import StepError, Workshop
+from servers.kept import make_directory
 
 STAMP = "phaselab.json"
 CHECK_S = 600
@@ -129,7 +130,7 @@ def _only_one(directory: Path, tell: Callable[[str], None]) -> Generator[int]:
     """Hold the lock of `directory`; wait for whoever holds it."""
     import fcntl
 
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(directory.parent)
     with directory.with_name(directory.name + ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

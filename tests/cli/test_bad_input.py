@@ -29,6 +29,9 @@ DOWN = ("--endpoint", "a=http://127.0.0.1:9/v1", "--endpoint", "b=http://127.0.0
         (["--seed", "-1"], ["--seed"]),
         (["--display", "fancy"], ["--display", "fancy"]),
         (["comparre"], ["comparre", "compare"]),
+        (["report", "a", "b"], ["'b'", "`report` takes one RUN"]),
+        (["run", "1a", "--model", "tiny-s,tiny-m"], ["--model 'tiny-s,tiny-m'", "compare"]),
+        (["run", "1a", "--model", ""], ["--model ''", "one model"]),
         (["--endpoint", "nonsense"], ["nonsense", "NAME=URL"]),
         (["--endpoint", "a=ftp://x"], ["ftp://x", "http"]),
         (["--endpoint", "a=http://h/v1", "--endpoint", "a=http://i/v1"], ["'a'", "own NAME"]),
@@ -105,6 +108,39 @@ async def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
     assert done.code == 2, done.err
     assert "not empty" in done.err
     assert (tmp_path / "out" / "events.jsonl").read_bytes() == before
+
+
+async def test_a_dry_run_refuses_an_existing_run(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "events.jsonl").touch()
+    done = await run(*DOWN, "--out", "out", "--dry-run", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "not empty" in done.err
+
+
+@pytest.mark.parametrize("flag", ["--heritage", "--wrong-heritage"])
+async def test_a_dry_run_refuses_documents_that_are_not_there(flag: str, tmp_path: Path) -> None:
+    done = await run(*DOWN, flag, "nowhere", "--dry-run", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert f"{flag} nowhere: is no directory" in done.err
+
+
+async def test_a_dry_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = await run(*DOWN, "--out", "new/out", "--dry-run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_run_without_its_journal_is_not_sent_to_resume_again(tmp_path: Path) -> None:
+    async with endpoint() as server:
+        await run(*two_arms(server), "--out", "out", cwd=tmp_path)
+        (tmp_path / "out" / "events.jsonl").unlink()
+        (tmp_path / "out" / "events.jsonl").mkdir()
+        done = await run("resume", "out", cwd=tmp_path)
+    assert done.code == 1, done.err
+    assert "events.jsonl: cannot be opened" in done.err
+    assert "Restore it" in done.err
+    assert "Go on with" not in done.err
 
 
 async def test_a_corrupt_checkpoint_is_named(tmp_path: Path) -> None:

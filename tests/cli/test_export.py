@@ -1,6 +1,7 @@
 """`export` as a user meets it: a real process, its files, its exit codes and its words."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,66 @@ def test_wrong_usage_says_what_is_wrong(run: Path, arguments: list[str], named: 
     assert done.returncode == 2
     assert named in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["chat", "otel"])
+def test_nothing_is_written_of_a_run_that_has_nothing_to_show(tmp_path: Path, kind: str) -> None:
+    run = make_run(tmp_path / "run", lambda _: [], replicates=1, ends=lambda _: None)
+    if kind == "otel":
+        (run / "events.jsonl").write_bytes(b"")
+    done = export(run, "--format", kind)
+    assert done.returncode == 0, done.stderr
+    assert "nothing was exported" in done.stderr
+    assert "1 file" not in done.stderr
+    assert not (run / "exports").exists()
+
+
+def test_a_pipe_is_written_into_and_stays_one(run: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        done = export(run, "--format", "chat", "--out", pipe)
+        read = os.read(reader, 1 << 16)
+    finally:
+        os.close(reader)
+    assert done.returncode == 0, done.stderr
+    assert len(read.splitlines()) == 2
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("target", ["there", "absent"])
+def test_a_link_is_followed_and_stays_one(run: Path, tmp_path: Path, target: str) -> None:
+    (tmp_path / "there").write_text("old", encoding="utf-8")
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    done = export(run, "--format", "chat", "--out", link)
+    assert done.returncode == 0, done.stderr
+    assert link.is_symlink()
+    assert len((tmp_path / target).read_text(encoding="utf-8").splitlines()) == 2
+
+
+@pytest.mark.parametrize("kind", ["chat", "inspect"])
+@pytest.mark.parametrize("place", ["file/x", "loop", "x" * 300])
+def test_a_place_that_cannot_be_written_is_refused_with_the_remedy(
+    run: Path, tmp_path: Path, place: str, kind: str
+) -> None:
+    (tmp_path / "file").write_text("kept", encoding="utf-8")
+    (tmp_path / "loop").symlink_to("loop")
+    done = export(run, "--format", kind, "--out", tmp_path / place)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Name another place" in done.stderr
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "loop"]
+
+
+def test_a_pipe_is_no_folder_of_files(run: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = export(run, "--format", "inspect", "--out", pipe)
+    assert done.returncode == 2, done.stderr
+    assert "this format is a folder" in done.stderr
+    assert pipe.is_fifo()
 
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:

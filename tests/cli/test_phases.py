@@ -64,6 +64,8 @@ async def test_a_phase_of_ones_own_is_checked_and_run(tmp_path: Path) -> None:
         ("[[experiments]]", "[[experiment]]", "experiments"),
         ('title = "Mine"\n', "", "title: is missing"),
         ('name = "first"', 'name = "first"\nmax_turns = 0', "line 8: experiments.0.max_turns"),
+        ('title = "Mine"', 'title = "Mine"\nmax_seconds = inf', "max_seconds"),
+        ('name = "first"', 'name = "first"\nmax_seconds = inf', "experiments.0.max_seconds"),
         ('title = "Mine"', "title = Mine", "not valid TOML"),
         ("[[exp", '[heritage]\ndocuments = "true"\nbegins = "last"\n[[exp', "'last'"),
         ("[[exp", '[heritage]\ndocuments = "mine"\nbegins = "first"\n[[exp', "line 7"),

@@ -80,3 +80,44 @@ async def test_a_program_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
     done = await run("serve", "--models", models(), "--vllm", tmp_path / "none", cwd=tmp_path)
     assert done.code == 2
     assert "--vllm" in done.err
+
+
+@pytest.mark.parametrize("detach", [[], ["--detach"]])
+async def test_logs_that_have_no_place_are_refused_by_their_flag(
+    tmp_path: Path, detach: list[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    done = await run("serve", "--models", models(), "--logs", "file", *detach, cwd=tmp_path)
+    assert done.code == 3, done.err
+    assert "Traceback" not in done.err
+    assert "file: cannot be made" in done.err
+    assert "Point --logs at" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve", "--models", models()],
+        ["serve", "--models", models(), "--detach"],
+        ["serve", "--models", models(), "--logs", "logs"],
+        ["install", "vllm", "--build", "cpu"],
+    ],
+)
+async def test_a_cache_that_has_no_place_is_refused_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    done = await run(*arguments, cwd=tmp_path)
+    assert done.code == 3, done.err
+    assert "Traceback" not in done.err
+    assert "Point XDG_CACHE_HOME at" in done.err
+
+
+@pytest.mark.parametrize("models", [(), ("--models", "tiny-s")])
+async def test_serve_refuses_a_context_that_models_which_ship_cannot_have(
+    models: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = await run("serve", *models, "--context", "4096", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "--context 4096: tiny-s" in done.err

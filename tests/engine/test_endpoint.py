@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.endpoint import Endpoint, check_distinct, endpoint_at, parse_endpoint
+from engine.endpoint import Endpoint, Prices, check_distinct, endpoint_at, parse_endpoint
 from engine.errors import UsageError
 
 
@@ -78,6 +78,14 @@ def test_a_model_behind_a_base_url_is_not_dropped_in_silence() -> None:
 def test_a_cap_that_is_none_is_refused(cap: float) -> None:
     with pytest.raises(UsageError, match="'a': requests_per_s is"):
         msgspec.structs.replace(parse_endpoint("a=http://h/v1"), requests_per_s=cap)
+
+
+@pytest.mark.parametrize("price", [math.inf, math.nan, -1.0])
+@pytest.mark.parametrize("field", ["prompt", "completion", "cached"])
+def test_a_price_that_is_none_is_refused_by_its_name(field: str, price: float) -> None:
+    prices = msgspec.convert({"prompt": 0.0, "completion": 0.0, field: price}, Prices)
+    with pytest.raises(UsageError, match=rf"'a': prices\.{field} is {price}.*leave prices out"):
+        msgspec.structs.replace(parse_endpoint("a=http://h/v1"), prices=prices)
 
 
 @pytest.mark.parametrize("text", ["a=http://me:secret@h/v1", "a=http://h/v1?key=secret"])

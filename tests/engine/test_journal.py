@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import JournalError, UsageError
+from engine.errors import RunError, UsageError
 from engine.events import CompletionReceived, InvestigationEnded, RunEnded, RunStarted
 from engine.journal import open_journal, read_events
 from engine.transcript import Completion, StopReason, Usage
@@ -160,12 +160,16 @@ async def test_a_damaged_line_in_the_middle_is_an_error_that_names_it(
 
 async def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    with open_journal(path), pytest.raises(UsageError, match="another process"), open_journal(path):
+    refused = pytest.raises(UsageError, match=r"another process .* Wait for its end")
+    with open_journal(path), refused, open_journal(path):
         pass
 
 
 async def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="cannot be opened"), open_journal(tmp_path / "no" / "e"):
+    with (
+        pytest.raises(RunError, match=r"cannot be opened.*Restore it"),
+        open_journal(tmp_path / "no" / "e"),
+    ):
         pass
 
 

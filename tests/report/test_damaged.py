@@ -24,6 +24,38 @@ def without(run: Path, field: str, left: Callable[[Manifest], object]) -> None:
     write_manifest(run, manifest.model_copy(update={field: left(manifest)}))
 
 
+def changed(run: Path, old: str, new: str) -> None:
+    path = run / "manifest.json"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_a_manifest_of_a_newer_format_is_left_to_a_newer_phaselab(run: Path) -> None:
+    changed(run, '"format": 1,', '"format": 99, "unheard": 1,')
+    with pytest.raises(UsageError, match=r"newer phaselab \(format 99; .*Update phaselab"):
+        read_manifest(run)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ('"seed": 0', '"seed": "x"', "seed: "),
+        ('"model": "small"', '"model": 3', r"arms\.0\.model: "),
+        ('"format": 1', '"format": 0', "format: "),
+        ("{", "", "Invalid JSON"),
+    ],
+)
+def test_the_first_wrong_field_of_a_manifest_is_named_with_the_remedy(
+    run: Path, old: str, new: str, field: str
+) -> None:
+    changed(run, old, new)
+    with pytest.raises(UsageError, match=rf"manifest\.json: {field}.*restore a copy") as caught:
+        read_manifest(run)
+    assert "\n" not in str(caught.value)
+    assert "http" not in str(caught.value)
+
+
 def test_an_investigation_of_an_arm_that_the_manifest_lacks_is_refused(run: Path) -> None:
     without(run, "arms", lambda manifest: manifest.arms[:1])
     with pytest.raises(UsageError, match=r"no arm 'large', and large\.comparison\.0"):

@@ -6,22 +6,28 @@
 
 import json
 import re
+import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from engine.branch import Happening
+from engine.events import AnyEvent, Fork, InvestigationStarted
 from engine.fold import transcripts
 from engine.journal import read_events
+from engine.manifest import read_manifest, write_manifest
 from engine.report.exports.chat import write_chat
 from engine.report.exports.inspect_log import write_inspect
 from engine.report.exports.material import Material, material_of
 from engine.report.exports.otel import write_otel
 from engine.report.exports.parquet import write_parquet
 from engine.report.exports.sts import write_sts
+from engine.report.exports.writing import write_lines
 from engine.report.redaction import Redaction
 from engine.report.stream import redacted
 from engine.settings import child_environment
@@ -108,7 +114,17 @@ def test_nothing_half_written_is_left_when_an_export_fails(
     (broken / "events.jsonl").write_bytes(b"".join([*cut[:-3], b'{"event":"unheard"}\n', cut[-1]]))
     with pytest.raises(Exception, match=r"events\.jsonl"):
         exported(broken, name, tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_file_whose_writing_fails_nothing_is_left(tmp_path: Path) -> None:
+    def values() -> Iterator[int]:
+        yield 1
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        write_lines(tmp_path / "file", values())
+    assert not list(tmp_path.iterdir())
 
 
 def test_chat_lines_are_what_fine_tuning_reads(run: Path, tmp_path: Path) -> None:
@@ -214,6 +230,105 @@ def test_inspect_logs_have_all_that_the_reader_wants_before_the_samples(
         assert list(log)[-1] == "samples"
         assert {"version", "status", "eval", "plan", "results", "stats"} <= set(log)
         assert len(log["samples"]) == log["results"]["total_samples"] == 2
+
+
+def logs_of(run: Path, out: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in exported(run, "inspect", out)]
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path) -> Path:
+    return make_run(
+        tmp_path / "unfinished", lambda case: talk(case)[:2], replicates=1, ends=lambda _: None
+    )
+
+
+@pytest.fixture
+def running(unfinished: Path) -> Path:
+    """A run whose last event says nothing about its end."""
+    journal = unfinished / "events.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
+    return unfinished
+
+
+def test_the_inspect_log_of_a_running_run_is_started(running: Path, tmp_path: Path) -> None:
+    for log in logs_of(running, tmp_path):
+        assert log["status"] == "started"
+        assert log["stats"]["completed_at"] == ""
+        assert "error" not in log
+        assert "error" not in log["samples"][0]
+
+
+def test_the_inspect_log_of_a_run_that_ended_before_its_time_is_cancelled(
+    unfinished: Path, tmp_path: Path
+) -> None:
+    logs = logs_of(unfinished, tmp_path)
+    assert {log["status"] for log in logs} == {"cancelled"}
+    assert not [log for log in logs if "error" in log]
+
+
+def test_an_inspect_log_that_lacks_samples_is_no_success(run: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(run)
+    shutil.copytree(run, tmp_path / "run")
+    write_manifest(tmp_path / "run", manifest.model_copy(update={"replicates": 3}))
+    assert {log["status"] for log in logs_of(tmp_path / "run", tmp_path)} == {"cancelled"}
+
+
+def roots(run: Path, out: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """The first span of each investigation, and those below it."""
+    (path,) = exported(run, "otel", out)
+    spans = [line["resourceSpans"][0]["scopeSpans"][0]["spans"] for line in lines(path)]
+    return [(root, below) for root, *below in spans]
+
+
+def test_the_span_of_an_unfinished_investigation_has_no_status(
+    unfinished: Path, tmp_path: Path
+) -> None:
+    for root, _ in roots(unfinished, tmp_path):
+        assert root["status"] == {}
+        assert "error.type" not in {each["key"] for each in root["attributes"]}
+
+
+def test_the_span_of_an_unfinished_investigation_lasts_until_its_last_block(
+    unfinished: Path, tmp_path: Path
+) -> None:
+    for root, below in roots(unfinished, tmp_path):
+        last = max(int(each["endTimeUnixNano"]) for each in below)
+        assert int(root["endTimeUnixNano"]) == last
+
+
+@pytest.fixture
+def fork(run: Path, tmp_path: Path) -> Path:
+    """Both replicates, each begun long after what it inherits; the study itself has one."""
+    folder = tmp_path / "fork"
+    shutil.copytree(run, folder)
+    events = list(read_events(run / "events.jsonl"))
+    write_manifest(folder, read_manifest(run).model_copy(update={"replicates": 1}))
+    forks = [forked(each, events) for each in events if isinstance(each, InvestigationStarted)]
+    lines = [msgspec.json.encode(each) + b"\n" for each in forks]
+    (folder / "events.jsonl").write_bytes(b"".join(lines))
+    return folder
+
+
+def forked(start: InvestigationStarted, events: list[AnyEvent]) -> InvestigationStarted:
+    shared = [each for each in events if isinstance(each, Happening)]
+    mine = tuple(each for each in shared if each.investigation == start.investigation)
+    inherited = Fork(investigation=start.investigation, run="run", events=mine)
+    return msgspec.structs.replace(start, time=50.0, fork=inherited)
+
+
+def test_the_span_of_a_fork_begins_with_what_it_inherits(fork: Path, tmp_path: Path) -> None:
+    found = roots(fork, tmp_path)
+    assert found
+    for root, below in found:
+        first = min(int(each["startTimeUnixNano"]) for each in below)
+        assert int(root["startTimeUnixNano"]) == first
+
+
+def test_an_inspect_log_of_a_fork_has_the_epochs_of_its_samples(fork: Path, tmp_path: Path) -> None:
+    for log in logs_of(fork, tmp_path):
+        assert {sample["epoch"] for sample in log["samples"]} == {1, 2}
+        assert log["eval"]["config"]["epochs"] == 2
 
 
 def test_tables_are_read_back_by_pandas(run: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from engine.cli.exit_codes import USAGE
 from engine.cli.serving.running import kept_dir
 from engine.errors import NotReadyError, UsageError
 from engine.settings import child_environment, read_settings
-from servers.kept import STOP_S, Kept, read_kept, stop_kept
+from servers.kept import STOP_S, Kept, make_directory, read_kept, stop_kept
 
 LOG = "serve.log"
 _POLL_S = 0.1
@@ -43,11 +43,12 @@ def start_detached(arguments: Sequence[str], *, tell: Tell, log_dir: Path | None
 
     Raises:
         UsageError: a flag is wrong.
-        NotReadyError: a server did not become ready; nothing is left running.
+        NotReadyError: the logs have no place, or a server did not become ready; nothing is left
+            running.
     """
     if sys.platform == "win32":
         raise NotReadyError("--detach: not on Windows. Leave `serve` running in its own window.")
-    log_dir = _made(log_dir or _new_log_dir())
+    log_dir = made_log_dir(log_dir, _new_log_dir())
     pid = _spawn(("serve", *arguments, "--logs", str(log_dir), "--background"), log_dir / LOG)
     try:
         return _until_ready(pid, log_dir / LOG, tell)
@@ -61,15 +62,13 @@ def _new_log_dir() -> Path:
     return logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
-def _made(log_dir: Path) -> Path:
-    try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NotReadyError(
-            f"{log_dir}: the logs cannot be written ({error.strerror}). Point XDG_CACHE_HOME at a "
-            "directory that can be."
-        ) from error
-    return log_dir
+def made_log_dir(given: Path | None, default: Path) -> Path:
+    """Make the directory of the logs, the one that --logs gives or else that in the cache.
+
+    Raises:
+        NotReadyError: it cannot be made; names the flag or the variable that says where it is.
+    """
+    return make_directory(given, "--logs") if given else make_directory(default)
 
 
 def _spawn(arguments: Sequence[str], log: Path) -> int:

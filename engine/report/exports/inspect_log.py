@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Literal
 
 from engine.compare.catalogue import MEASURES
 from engine.compare.measures import Measures
@@ -29,13 +29,18 @@ from engine.report.stream import Recorded
 from engine.transcript import Usage
 
 _VERSION = 2
+Status = Literal["started", "success", "cancelled", "error"]
+"""That of a log, as Inspect calls it; "started" and "cancelled" have samples that have not ended.
+
+Source: inspect-ai, `EvalStatus` in log/_log.py, revision 020dd018.
+"""
 
 
 def write_inspect(material: Material, out: Path) -> list[Path]:
     """Write the logs into the folder `out`; return what was written.
 
     Raises:
-        RunError: one cannot be written.
+        UsageError: one cannot be written.
     """
     logs: dict[tuple[str, str], _Log] = {}
     with ExitStack() as stack:
@@ -46,7 +51,8 @@ def write_inspect(material: Material, out: Path) -> list[Path]:
                 spool = stack.enter_context(TemporaryFile())
                 logs[key] = _Log(material, *key, spool)
             logs[key].take(each)
-        return [log.write(out) for log in logs.values()]
+        unfinished: Status = "cancelled" if material.is_over() else "started"
+        return [log.write(out, unfinished) for log in logs.values()]
 
 
 class _Log:
@@ -55,6 +61,7 @@ class _Log:
     def __init__(self, material: Material, model: str, phase: str, spool: IO[bytes]) -> None:
         self._material, self._model, self._phase, self._spool = material, model, phase, spool
         self._measures: list[Measures] = []
+        self._n_ended = 0
         self._usage = Usage()
         self._ends: list[float] = []
         self._epochs: set[tuple[str, int]] = set()
@@ -66,26 +73,28 @@ class _Log:
         sample = sample_of(recorded, usage, self._identity(recorded))
         self._spool.write(comma + b"\n" + encoded(sample))
         self._measures.append(recorded.measures)
+        self._n_ended += recorded.transcript.stop_reason is not None
         self._usage += usage
         self._ends.append(recorded.transcript.ended or recorded.transcript.started)
 
-    def write(self, folder: Path) -> Path:
-        """Write the log into `folder`; return its path."""
+    def write(self, folder: Path, unfinished: Status) -> Path:
+        """Write the log into `folder`; return its path. `unfinished`: its status if it is that."""
         path = folder / f"{_stamp(self._material)}_{self._phase}_{self._model}.json"
         self._spool.seek(0)
         with whole_file(path) as file:
-            file.write(encoded(self._head())[:-1] + b',"samples":[')
+            file.write(encoded(self._head(unfinished))[:-1] + b',"samples":[')
             shutil.copyfileobj(self._spool, file)
             file.write(b"\n]}")
         return path
 
-    def _head(self) -> Fields:
+    def _head(self, unfinished: Status) -> Fields:
         done = [item for item in self._measures if not item.is_infrastructure]
-        n_lost = len(self._measures) - len(done)
-        lost = {"error": error_fields(f"{n_lost} ended by infrastructure")} if n_lost else {}
+        n_lost = self._n_ended - len(done)
+        status = self._status(n_lost, unfinished)
+        lost = error_fields(f"{n_lost} ended by infrastructure")
         return {
             "version": _VERSION,
-            "status": "error" if n_lost else "success",
+            "status": status,
             "eval": self._spec(),
             "plan": {"name": "investigation", "steps": []},
             "results": {
@@ -95,15 +104,22 @@ class _Log:
             },
             "stats": {
                 "started_at": timestamp(self._material.manifest.started),
-                "completed_at": timestamp(max(self._ends, default=0.0)),
+                "completed_at": "" if status == "started" else timestamp(max(self._ends)),
                 "model_usage": {self._model: usage_fields(self._usage)},
             },
-            **lost,
+            **({"error": lost} if status == "error" else {}),
         }
+
+    def _status(self, n_lost: int, unfinished: Status) -> Status:
+        n_samples = max(len(self._measures), self._material.manifest.replicates)
+        if self._n_ended < n_samples:
+            return unfinished
+        return "error" if n_lost else "success"
 
     def _spec(self) -> Fields:
         manifest, arm = self._material.manifest, self._material.arm(self._model)
         phase = next(each for each in manifest.phases if each.key == self._phase)
+        epochs = (epoch for _, epoch in self._epochs)
         return {
             "eval_id": f"{manifest.run}-{self._model}-{self._phase}",
             "run_id": manifest.run,
@@ -120,7 +136,7 @@ class _Log:
                 "top_p": phase.sampling.top_p,
                 "max_tokens": phase.sampling.max_tokens,
             },
-            "config": {"epochs": manifest.replicates},
+            "config": {"epochs": max(manifest.replicates, *epochs)},
             "packages": manifest.versions,
             "metadata": {
                 "asks": phase.asks,

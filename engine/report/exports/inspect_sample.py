@@ -48,7 +48,7 @@ def _times(transcript: Transcript) -> Fields:
 
 def _end(recorded: Recorded) -> Fields:
     reason = recorded.transcript.stop_reason
-    if recorded.measures.is_infrastructure:
+    if reason and reason.is_infrastructure:
         return {"error": error_fields(f"{reason}: {recorded.transcript.detail}")}
     limit = _LIMITS.get(reason) if reason else None
     return {"limit": {"type": limit, "limit": 0}} if limit else {}

@@ -1,11 +1,14 @@
 """What every export is made from: a run, read investigation by investigation, redacted once."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from engine.errors import UsageError
+from engine.events import RunEnded, RunStarted
+from engine.journal import read_events
 from engine.manifest import Arm, Manifest, read_manifest
 from engine.report.redaction import Redaction, redaction_of
 from engine.report.stream import Recorded, recorded_in
@@ -26,6 +29,12 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
         for each in recorded_in(self.directory, self.manifest, self.redaction):
             if each.transcript.investigation.model in self.models:
                 yield each
+
+    def is_over(self) -> bool:
+        """Return whether the engine has stopped working on the run, by itself or interrupted."""
+        events = read_events(self.directory / "events.jsonl")
+        bounds = deque((each for each in events if isinstance(each, RunStarted | RunEnded)), 1)
+        return bool(bounds) and isinstance(bounds[0], RunEnded)
 
     def arm(self, model: str) -> Arm:
         """Return the arm called `model`."""

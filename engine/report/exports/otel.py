@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 from engine.manifest import Arm
 from engine.report.exports.conversation import TOOL, Said, ToolUse, conversation
 from engine.report.exports.material import Material
-from engine.report.exports.writing import encoded, whole_file, write_line
+from engine.report.exports.writing import encoded, write_lines
 from engine.report.stream import Recorded
-from engine.transcript import Completion, Turn
+from engine.transcript import Completion, Transcript, Turn
 
 _INTERNAL, _CLIENT = 1, 3
 _OK, _ERROR = 1, 2
@@ -34,12 +34,10 @@ def write_otel(material: Material, out: Path) -> list[Path]:
     """Write one line of spans per investigation to the file `out`; return what was written.
 
     Raises:
-        RunError: it cannot be written.
+        UsageError: it cannot be written.
     """
-    with whole_file(out) as file:
-        for each in material.recorded():
-            write_line(file, {"resourceSpans": [_resource(material, _spans(material, each))]})
-    return [out]
+    resources = (_resource(material, _spans(material, each)) for each in material.recorded())
+    return write_lines(out, ({"resourceSpans": [each]} for each in resources))
 
 
 def _resource(material: Material, spans: Iterator[Fields]) -> Fields:
@@ -60,8 +58,7 @@ def _spans(material: Material, recorded: Recorded) -> Iterator[Fields]:
     transcript, case = recorded.transcript, recorded.transcript.investigation
     seed = f"{material.manifest.run}/{case.id}"
     trace = _Trace(seed, material.arm(case.model), case.phase)
-    last = transcript.turns[-1].completion.received if transcript.turns else transcript.started
-    yield trace.agent(recorded, transcript.ended or last)
+    yield trace.agent(recorded, *_extent(transcript))
     heard: list[Said] = []
     for said in conversation(transcript):
         if said.turn is None:
@@ -72,6 +69,17 @@ def _spans(material: Material, recorded: Recorded) -> Iterator[Fields]:
         heard = []
 
 
+def _extent(transcript: Transcript) -> tuple[float, float]:
+    """Return when an investigation begins and ends: a fork with the first turn that it inherits."""
+    begins = [transcript.started, *(turn.completion.sent for turn in transcript.turns)]
+    ends = [transcript.started, *map(_ended, transcript.turns)]
+    return min(begins), transcript.ended or max(ends)
+
+
+def _ended(turn: Turn) -> float:
+    return turn.completion.received + sum(each.duration_s for each in turn.executions)
+
+
 class _Trace:
     def __init__(self, seed: str, arm: Arm, phase: str) -> None:
         self._seed, self._arm, self._phase = seed, arm, phase
@@ -79,7 +87,7 @@ class _Trace:
         self._root = _digest(f"{seed}#agent", 8)
         self._common = {"gen_ai.conversation.id": seed, "gen_ai.agent.name": arm.model}
 
-    def agent(self, recorded: Recorded, ended: float) -> Fields:
+    def agent(self, recorded: Recorded, began: float, ended: float) -> Fields:
         transcript, case = recorded.transcript, recorded.transcript.investigation
         attributes: Fields = {
             **self._common,
@@ -93,17 +101,17 @@ class _Trace:
             "phaselab.seed": case.seed,
             "phaselab.stop_reason": transcript.stop_reason or "unfinished",
         }
-        is_lost = recorded.measures.is_infrastructure
-        if is_lost:
-            attributes["error.type"] = transcript.stop_reason or "unfinished"
+        status = _status(transcript)
+        if status.get("code") == _ERROR:
+            attributes["error.type"] = transcript.stop_reason
         return {
             "traceId": self._trace_id,
             "spanId": self._root,
             "name": f"invoke_agent {self._arm.model}",
             "kind": _INTERNAL,
-            **_interval(transcript.started, ended),
+            **_interval(began, ended),
             "attributes": _attributes(attributes),
-            "status": {"code": _ERROR, "message": transcript.detail} if is_lost else {"code": _OK},
+            "status": status,
         }
 
     def chat(self, said: Said, turn: Turn, heard: list[Said]) -> Fields:
@@ -172,6 +180,15 @@ class _Trace:
             **_interval(*when),
             "attributes": _attributes(attributes),
         }
+
+
+def _status(transcript: Transcript) -> Fields:
+    """Return how an investigation went; nothing, which is unset, while it has not ended."""
+    reason = transcript.stop_reason
+    if reason is None:
+        return {}
+    is_lost = reason.is_infrastructure
+    return {"code": _ERROR, "message": transcript.detail} if is_lost else {"code": _OK}
 
 
 def _heard(heard: list[Said]) -> str:

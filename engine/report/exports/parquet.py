@@ -108,7 +108,7 @@ def write_parquet(material: Material, out: Path) -> list[Path]:
 
     Raises:
         NotReadyError: pyarrow is not installed; names the extra.
-        RunError: a table cannot be written.
+        UsageError: a table cannot be written.
     """
     arrow = _arrow()
     with ExitStack() as stack:

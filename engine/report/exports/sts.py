@@ -21,7 +21,7 @@ def write_sts(material: Material, out: Path) -> list[Path]:
     """Write one file per investigation into the folder `out`; return what was written.
 
     Raises:
-        RunError: one cannot be written.
+        UsageError: one cannot be written.
     """
     written: list[Path] = []
     for each in material.recorded():

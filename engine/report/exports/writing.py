@@ -1,13 +1,15 @@
 """Files that are there whole or not at all, written piece by piece."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+import stat
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-from engine.errors import RunError
+from engine.errors import UsageError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -16,19 +18,58 @@ _encode = msgspec.json.Encoder().encode
 def whole_file(path: Path) -> Generator[IO[bytes]]:
     """Yield a file that takes the place of `path` when all is written; else nothing is left.
 
+    A link stays, and what it leads to is replaced. What is there and is no file, a pipe or a
+    device, is written into as it is.
+
     Raises:
-        RunError: it cannot be written.
+        UsageError: it cannot be written.
     """
+    try:
+        with path.open("wb") if _is_stream(path) else _replacement(path.resolve()) as file:
+            yield file
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(
+            f"{path}: cannot be written ({reason}). Name another place with --out."
+        ) from error
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _replacement(path: Path) -> Generator[IO[bytes]]:
     part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             yield file
         part.replace(path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror}).") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
+
+
+def write_lines(path: Path, values: Iterable[object]) -> list[Path]:
+    """Write `values` as lines of JSON to a whole file; no file where there are none.
+
+    Returns what was written.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    remaining = iter(values)
+    first = next(remaining, None)
+    if first is None:
+        return []
+    with whole_file(path) as file:
+        for value in chain([first], remaining):
+            write_line(file, value)
+    return [path]
 
 
 def write_line(file: IO[bytes], value: object) -> None:
