@@ -236,9 +236,7 @@ class _Course:
             ContextOverflowError: there is nothing left to summarise, or no room for a summary.
         """
         standing, seed = self._standing, self._summary_seed()
-        requests = summary_requests(
-            self._phase, standing, window=window, prompt=prompt, seed=seed
-        )
+        requests = summary_requests(self._phase, standing, window=window, prompt=prompt, seed=seed)
         await self._parts.record.secure()
         completion = await self._first_that_fits(requests)
         self._happens(

@@ -2,12 +2,18 @@
 
 import sys
 
-from engine.cli.app import run
+from engine.cli.exit_codes import INTERRUPTED
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        from engine.cli.app import run
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules are imported
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ import logging
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
+from inspect import signature
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
-from cyclopts.config import Dict
+from cyclopts import App, CoercionError, CycloptsError, UnusedCliTokensError
 
+from engine.cli.config_file import ConfigFile
 from engine.cli.console import say
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, NOT_READY, USAGE
 from engine.cli.options import Options
 from engine.errors import EngineError, NotReadyError, UsageError
-from engine.settings import read_config
+from engine.settings import CONFIG_FLAG, read_config
 
 COMMANDS = {
     "run": ("engine.cli.run:run", "Run phases with one model."),
@@ -75,7 +76,6 @@ def _app(arguments: Sequence[str]) -> App:
         help=_HELP,
         help_format="plaintext",
         version=lambda: version("phaselab"),
-        config=_sources(arguments),
         exit_on_error=False,
         print_error=False,
         suppress_keyboard_interrupt=False,
@@ -83,6 +83,8 @@ def _app(arguments: Sequence[str]) -> App:
     )
     for name, (target, line) in COMMANDS.items():
         app.command(target, name=name, help=line)
+    if found := read_config(arguments):
+        app.config = ConfigFile(*found, app)
     return app
 
 
@@ -93,18 +95,26 @@ def main_job(*, options: Options | None = None) -> int:
     return compare(options=options or Options())
 
 
-def _sources(arguments: Sequence[str]) -> list[Dict]:
-    found = read_config(arguments)
-    return [Dict(found[1], source=str(found[0]))] if found else []
-
-
 def _explain(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         word = error.unused_tokens[0]
+        if error.command_chain:
+            return f"{word!r}: `{' '.join(error.command_chain)}` takes {_words_of(error)}."
         near = get_close_matches(word, COMMANDS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown command or argument {word!r}.{hint} Commands: {', '.join(COMMANDS)}."
-    return str(error)
+    text, token = str(error), error.token if isinstance(error, CoercionError) else None
+    if token and token.source.startswith(CONFIG_FLAG) and token.source not in text:
+        return f"{text} ({token.source})"
+    return text
+
+
+def _words_of(error: CycloptsError) -> str:
+    """Return which words beside flags the command takes that an error is about."""
+    target = getattr(error, "target", None)  # of no known type
+    taken = signature(target).parameters.values() if target else ()
+    names = [each.name.upper() for each in taken if each.kind is not each.KEYWORD_ONLY]
+    return " and ".join(f"one {name}" for name in names) or "no such word"
 
 
 def _exit_code(error: EngineError) -> int:

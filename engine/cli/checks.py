@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from engine.cli.compare import MAIN_PHASE, plan_comparison
+from engine.cli.directory import new_directory
 from engine.cli.knowledge import opened_knowledge
 from engine.cli.library import open_library
 from engine.cli.options import Options, minimum_tier
@@ -92,8 +93,11 @@ def directory(options: Options) -> str:
     """Return whether run directories can be made.
 
     Raises:
-        UsageError: they cannot.
+        UsageError: they cannot, or the one that is named holds something already.
     """
+    if options.out:
+        with new_directory(options.out):
+            pass
     folder = options.out or Path("runs")
     nearest = nearest_there(folder)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):

@@ -1,11 +1,13 @@
 """`compare [PHASE ...] --models A,B`: phases with several models at once. The main job."""
 
+from engine.cli.console import say
 from engine.cli.invocation import carry_out
 from engine.cli.options import Options
 from engine.cli.serving.choice import choose
 from engine.cli.serving.twins import split_twins, twinned
 from engine.cli.study import Study, settled
 from engine.errors import UsageError
+from engine.settings import read_settings
 from phases.load import get_phases
 
 MAIN_PHASE = "comparison"
@@ -23,6 +25,9 @@ def compare(*phase: str, models: str = "", options: Options | None = None) -> in
         to see what the server scatters.
     """
     options = options or Options()
+    named = read_settings().model_name
+    if named and not models:
+        say(f"AGI_MODEL_NAME={named} is ignored: a comparison names its models with --models A,B.")
     is_default = not phase and not options.phase
     return carry_out(plan_comparison((MAIN_PHASE,) if is_default else phase, models, options))
 

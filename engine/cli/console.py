@@ -1,9 +1,14 @@
 """The two streams of the program: data on stdout, everything said to a person on stderr."""
 
+import os
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from io import StringIO
+from typing import TYPE_CHECKING, TextIO
 
 import msgspec
+
+from engine.errors import RunError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -13,9 +18,20 @@ _PIPE_WIDTH = 160
 
 
 def emit(text: str) -> None:
-    """Write one piece of data to stdout."""
-    sys.stdout.write(text.rstrip("\n") + "\n")
-    sys.stdout.flush()
+    """Write one piece of data to stdout; where nobody reads it any more, it is not missed.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        _write(sys.stdout, text)
+    except BrokenPipeError:
+        _abandon(sys.stdout)
+    except OSError as error:
+        _abandon(sys.stdout)
+        raise RunError(f"stdout cannot be written ({error.strerror}).") from error
 
 
 def emit_json(value: object) -> None:
@@ -27,11 +43,35 @@ def emit_table(table: "Table") -> None:
     """Write a table to stdout: coloured and fitted in a terminal, plain and wide in a pipe."""
     from rich.console import Console
 
-    is_terminal = sys.stdout.isatty()
-    Console(file=sys.stdout, width=None if is_terminal else _PIPE_WIDTH).print(table)
+    drawn, is_seen = StringIO(), is_terminal(sys.stdout)
+    width = None if is_seen else _PIPE_WIDTH
+    Console(file=drawn, force_terminal=is_seen, width=width).print(table)
+    emit(drawn.getvalue())
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal something, on stderr."""
-    sys.stderr.write(text.rstrip("\n") + "\n")
-    sys.stderr.flush()
+    """Tell the person at the terminal something, on stderr; nothing fails if nobody hears it."""
+    if sys.stderr is None:
+        return
+    try:
+        _write(sys.stderr, text)
+    except OSError:
+        _abandon(sys.stderr)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a person sees what is written to `stream`; None: it has always been closed."""
+    return stream is not None and stream.isatty()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text.rstrip("\n") + "\n")
+    stream.flush()
+
+
+def _abandon(stream: TextIO) -> None:
+    """Send nowhere what `stream` still holds and is given: its flush at exit must not fail."""
+    with suppress(OSError):  # a stream without a descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

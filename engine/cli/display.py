@@ -10,7 +10,8 @@ import msgspec
 from rich.console import Console
 
 from engine.cli import figures
-from engine.cli.console import say
+from engine.cli.console import is_terminal, say
+from engine.cli.counts import counted
 from engine.cli.options import Display
 from engine.cli.panel import panel
 from engine.cli.progress import Progress
@@ -55,7 +56,7 @@ def _fitting(console: Console, *, is_notebook: bool) -> Display:
     """Return what suits the other end of stderr: nothing is drawn where nothing can move."""
     if is_notebook:
         return "bar"
-    can_draw = sys.stderr.isatty() and not console.is_dumb_terminal
+    can_draw = is_terminal(sys.stderr) and not console.is_dumb_terminal
     return "rich" if can_draw else "plain"
 
 
@@ -78,7 +79,7 @@ def _bar(progress: Progress) -> Generator[None]:
 
 def _line(progress: Progress, now: float) -> str:
     parts = [
-        f"{model}: {tally.turns:,} turns{_rate(tally, now, before=', ')}"
+        f"{model}: {counted(tally.turns, 'turn')}{_rate(tally, now, before=', ')}"
         for model, tally in progress.tallies.items()
     ]
     return "; ".join(parts)
@@ -109,7 +110,9 @@ def _sentence(progress: Progress, model: str, now: float) -> str:
     tally = progress.tallies[model]
     parts = (
         f"{tally.ended.total()}/{tally.n_planned} done, {len(tally.courses)} running",
-        f"{tally.turns:,} turns, {tally.blocks:,} blocks, {tally.errors:,} errors",
+        counted(tally.turns, "turn"),
+        counted(tally.blocks, "block"),
+        counted(tally.errors, "error"),
         _rate(tally, now),
         _with("requests (running+queued+held)", figures.requests(tally)),
         _with("KV", figures.kv_use(tally)),

@@ -16,17 +16,19 @@ def enlarged(study: Study, run: Run) -> Study | None:
     options = study.options
     if options.until_mde is None:
         return None
+    question = question_of(run.manifest)
     found = need(
         run.cases(),
-        question_of(run.manifest),
+        question,
         mde=options.until_mde,
         most=options.max_replicates,
     )
     begun = max((item.replicate for item in run.measures), default=-1) + 1
     replicates = max(found.replicates, begun)
+    if options.replicates == question.n_first or replicates > options.replicates:
+        say(_words(found, study, replicates))
     if replicates <= options.replicates:
         return None
-    say(_words(found, study, replicates))
     return replace(study, options=replace(options, replicates=replicates))
 
 
@@ -40,7 +42,9 @@ def _words(found: Need, study: Study, replicates: int) -> str:
     )
     if found.wanted > found.replicates:
         return f"{words}; --max-replicates allows {found.replicates:,}."
-    return f"{words}; going on to {replicates:,}."
+    if replicates > options.replicates:
+        return f"{words}; going on to {replicates:,}."
+    return f"{words}: no more are needed."
 
 
 def advice(run: Run) -> str | None:
@@ -55,7 +59,6 @@ def advice(run: Run) -> str | None:
             f"a verdict takes about {max(needed):,} seeds, and a fork has those of its run: fork "
             "one with as many --replicates."
         )
-    return (
-        f"a verdict takes about --replicates {max(needed):,}; --until-mde SIZE settles the number "
-        "by itself."
-    )
+    is_settled = run.manifest.design.until_mde is not None
+    hint = "" if is_settled else "; --until-mde SIZE settles the number by itself"
+    return f"a verdict takes about --replicates {max(needed)}{hint}."

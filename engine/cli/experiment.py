@@ -35,9 +35,6 @@ def run_comparison(arguments: Sequence[str]) -> int:
     """
     if fault := _fault():
         return fault
-    named = read_settings().model_name
-    if named:
-        say(f"AGI_MODEL_NAME={named} is ignored: a comparison names its models with --models A,B.")
     return run(["compare", *arguments])
 
 

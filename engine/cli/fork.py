@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from engine.branch import Place, Trunk, parse_place, trunks_at
 from engine.cli.changes import CONTROL, Change, changed, parse_change
 from engine.cli.console import say
+from engine.cli.counts import counted
 from engine.cli.invocation import carry_out
 from engine.cli.options import Options, Repeatable
 from engine.cli.resume import endpoints_in, names_in, options_of, twins_of
@@ -54,8 +55,7 @@ def fork(
         Which investigations: a pattern for their ids, such as 'tiny-s.*'.
     """
     given, manifest = options or Options(), read_manifest(run)
-    if given.until_mde is not None or given.noise_floor:
-        raise UsageError("fork: --until-mde and --noise-floor have no meaning; use --replicates.")
+    _check_flags(given)
     place = parse_place(at, manifest.phases)
     wanted = tuple(dict.fromkeys(map(parse_change, changes or (CONTROL,))))
     events = tuple(read_events(run / "events.jsonl"))
@@ -63,8 +63,24 @@ def fork(
     trunks = _chosen(trunks_at(events, place), at, only)
     arms = [_arm(manifest, trunk, place, change) for change in wanted for trunk in trunks]
     study = _study(manifest, given, arms, at)
-    say(f"{len(trunks)} investigations of {manifest.run} branch off at {at}.")
+    say(f"{counted(len(trunks), 'investigation')} of {manifest.run}: branching off at {at}.")
     return carry_out(study, parent=manifest)
+
+
+def _check_flags(given: Options) -> None:
+    """Refuse the flags that a fork has no use for.
+
+    Raises:
+        UsageError: one is given.
+    """
+    if given.until_mde is not None or given.noise_floor:
+        raise UsageError("fork: --until-mde and --noise-floor have no meaning; use --replicates.")
+    kept = {"--seed": given.seed, "--phase": given.phase, "--share-prefix": given.share_prefix}
+    if named := [flag for flag, value in kept.items() if value]:
+        raise UsageError(
+            f"fork: {', '.join(named)}: has no meaning; seeds, phases and what they share are those"
+            " of the run."
+        )
 
 
 def _chosen(trunks: Sequence[Trunk], at: str, only: str) -> tuple[Trunk, ...]:
@@ -81,7 +97,8 @@ def _chosen(trunks: Sequence[Trunk], at: str, only: str) -> tuple[Trunk, ...]:
     if not reached:
         raise UsageError(f"--at {at!r}: none of {len(named)} investigations has come that far.")
     if len(reached) < len(named):
-        say(f"{len(named) - len(reached)} investigations have not come as far as {at}: left out.")
+        short = counted(len(named) - len(reached), "investigation")
+        say(f"left out: {short} that never came as far as {at}.")
     return reached
 
 
@@ -128,16 +145,13 @@ def _begun(
 def _study(manifest: Manifest, given: Options, arms: Sequence[_Arm], at: str) -> Study:
     fork_of, n_each, now = ForkFacts(run=manifest.run, at=at), given.replicates, time.time()
     begun = [_begun(arm, fork_of, number, n_each, now) for number in range(n_each) for arm in arms]
-    _check_distinct(begun)
     options = _options(manifest, given)
+    models = tuple(dict.fromkeys(arm.model for arm in arms))
+    known = (twins_of(manifest), endpoints_in(manifest), names_in(manifest))
+    serving = chosen(options, models, *known)  # refuses a model that is not there
+    _check_distinct(begun)
     return Study(
-        serving=chosen(
-            options,
-            tuple(dict.fromkeys(arm.model for arm in arms)),
-            twins_of(manifest),
-            endpoints_in(manifest),
-            names_in(manifest),
-        ),
+        serving=serving,
         phases=tuple({arm.phase.key: arm.phase for arm in arms}.values()),
         options=options,
         fork=fork_of,

@@ -1,6 +1,7 @@
 """Whether the hub answers and what it would give to this user, and whether there is room for it."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -50,7 +51,12 @@ def room(options: Options) -> str:
         NotReadyError: they have not.
     """
     folder = read_settings().hub_cache
-    free = shutil.disk_usage(nearest_there(folder)).free
+    nearest = nearest_there(folder)
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise NotReadyError(
+            f"no weights can be kept in {folder}. Point HF_HOME at a directory that you can write."
+        )
+    free = shutil.disk_usage(nearest).free
     needed = _weights_bytes(options)
     if free < needed:
         raise NotReadyError(

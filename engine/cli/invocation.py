@@ -6,9 +6,12 @@ from pathlib import Path
 
 from engine.cli.conduct import Outcome, conduct_study
 from engine.cli.console import say
-from engine.cli.directory import default_directory
+from engine.cli.counts import counted
+from engine.cli.directory import default_directory, new_directory
 from engine.cli.enlarging import advice
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
+from engine.cli.library import open_library
+from engine.cli.options import Options
 from engine.cli.outlook import foretell
 from engine.cli.report import show
 from engine.cli.stopping import INTERRUPTED_BY_HAND, obey_signals
@@ -25,7 +28,12 @@ def carry_out(study: Study, parent: Manifest | None = None) -> int:
     """Run a new `study`, show what came of it, and return the exit code.
 
     `parent`: of the run that it branches off.
+
+    Raises:
+        UsageError, NotReadyError: something is wrong with what was asked or with the machine.
+        RunError: the run could not go on; what was recorded is intact.
     """
+    _check_places(study.options)
     _announce(study)
     foretell(study)
     if study.options.dry_run:
@@ -56,20 +64,35 @@ def see_through(work: Work, out: Path, *, as_json: bool) -> int:
     say(f"report: {out / PAGE}")
     say(f"run directory: {out}")
     if outcome.n_left:
-        say(f"{drain.reason}: {outcome.n_left} investigations are left. Go on with: resume {out}")
+        left = counted(outcome.n_left, "investigation")
+        say(f"{drain.reason}: {left} left. Go on with: resume {out}")
         return INTERRUPTED if drain.reason == INTERRUPTED_BY_HAND else PARTIAL
     return _exit_code(outcome.run, out)
+
+
+def _check_places(options: Options) -> None:
+    """Look at the directories that `options` name, so that a dry run refuses what a run would.
+
+    Raises:
+        UsageError, NotReadyError: a run cannot be written to one, or documents read from one.
+    """
+    open_library(options)
+    if options.out:
+        with new_directory(options.out):
+            pass
 
 
 def _announce(study: Study) -> None:
     say(study.serving.reason)
     names = ", ".join(phase.key for phase in study.phases)
     how = "models at the same time" if study.serving.turns is None else "models taking turns"
+    how = how if len(study.models) > 1 else "model"
     least = "at least " if study.options.until_mde else ""
     each = "" if study.fork else f" ({least}{study.options.replicates} per model and phase)"
+    number = counted(len(study.investigations()), "investigation")
     say(
-        f"phases: {names}; {how}: {', '.join(study.models)}; "
-        f"{len(study.investigations())} investigations{each}, study seed {study.options.seed}."
+        f"phases: {names}; {how}: {', '.join(study.models)}; {number}{each}, study seed "
+        f"{study.options.seed}."
     )
     if study.serving.turns:
         say("speed figures are isolated: no arm is slowed down by another one on this machine.")

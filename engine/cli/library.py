@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.cli.options import Options
+from engine.errors import UsageError
 from engine.introspection.documents import Documents, open_documents
 from engine.manifest import DocumentSet
 from engine.phase import DocumentsKind, Phase
@@ -13,16 +14,21 @@ Library = Mapping[DocumentsKind, Documents]
 """Set -> its documents. Those that no phase of a study grants are what its arms must not see."""
 
 
+_FLAGS: Mapping[DocumentsKind, str] = {"true": "--heritage", "wrong": "--wrong-heritage"}
+
+
 def open_library(options: Options) -> Library:
     """Read both sets: those that ship, or what `options` puts in their place.
 
     Raises:
+        UsageError: what a flag names is no directory.
         NotReadyError: a directory has no document, or one cannot be read.
     """
-    return {
-        kind: open_documents(folder or documents_folder(kind))
-        for kind, folder in _given(options).items()
-    }
+    given = _given(options)
+    for kind, folder in given.items():
+        if folder and not folder.is_dir():
+            raise UsageError(f"{_FLAGS[kind]} {folder}: is no directory. Name one with *.md files.")
+    return {kind: open_documents(given[kind] or documents_folder(kind)) for kind in given}
 
 
 def facts_of(library: Library, phases: Iterable[Phase], options: Options) -> dict[str, DocumentSet]:

@@ -1,21 +1,22 @@
 """The flags that all commands which run investigations share."""
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from engine.cli.counts import Count, Limit, Whole
 from engine.cli.duration import seconds
 from engine.cli.planning import Alternate
 from engine.sandbox import Tier
 from servers.model import Precision
 
 Display = Literal["auto", "rich", "bar", "plain", "log", "none"]
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
-Deadline = Annotated[float | None, Parameter(converter=seconds)]
-Repeatable = Parameter(negative="", consume_multiple=False)
+Deadline = Annotated[float | None, Parameter(converter=seconds, metavar="DURATION")]
+Repeatable = Parameter(negative="", consume_multiple=False, show_default=False)
 
 
 @Parameter(name="*")
@@ -53,7 +54,7 @@ class Options:
     primary: str = "error_rate"
     """Measure that the verdict of a comparison is about, settled before the run; all others are
     judged together. A wrong name lists all."""
-    until_mde: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    until_mde: Annotated[float | None, Parameter(validator=Number(gt=0, lt=inf))] = None
     """In place of --replicates: as many as find a difference of this size in the primary measure
     (for shares 0.1 is ten percentage points) in 80 of 100 studies. At least 10 are carried out;
     from how far these scatter, the number of all follows, with no look at what they show."""
@@ -62,19 +63,19 @@ class Options:
     noise_floor: Annotated[bool, Parameter(negative="")] = False
     """Let every model investigate twice, as two arms with the same seeds: what these differ by is
     what the server scatters, and is shown beside every difference."""
-    seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**31))] = 0
+    seed: Annotated[int, Whole, Parameter(validator=Number(gte=0, lt=2**31))] = 0
     """Seed of the study; all models get the same seeds."""
     share_prefix: Annotated[bool, Parameter(negative="")] = False
     """Carry out the experiments that phases have in common once per model and replicate, and let
     the phases branch off from there."""
-    concurrency: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    concurrency: Limit = None
     """Investigations at once, per model. Default: 64."""
     deadline: Deadline = None
     """Begin no turn later than this after the start (11h30m, 45m, 90s): what is under way is
     finished, and `resume` goes on with the rest."""
-    max_turns: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    max_turns: Limit = None
     """Turns of the whole run; then as at the deadline."""
-    max_tokens: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    max_tokens: Limit = None
     """Prompt and completion tokens of the whole run; then as at the deadline."""
     display: Display = "auto"
     """Live progress. auto: rich in a terminal, bar in a notebook, plain otherwise."""
@@ -85,7 +86,7 @@ class Options:
     allow_contained_only: Annotated[bool, Parameter(negative="")] = False
     """Run even where the sandbox can contain model code but not keep secrets from it."""
     config: Path | None = None
-    """TOML file with values for these flags."""
+    """TOML file with values for these flags; those of one command alone in a table of its name."""
 
 
 def minimum_tier(options: Options) -> Tier:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.cli.console import say
+from engine.cli.counts import counted
 from engine.cli.duration import span
 from engine.cli.paces import read_paces, works_of
 from engine.cli.progress import Progress
@@ -133,7 +134,8 @@ def sentence(found: Outlook) -> str:
             f"not known yet: no finished run of {what} is remembered for where it runs. The run "
             "says after its first minute."
         )
-    return f"{_band_text(found.band)}, going by {found.n_remembered} investigations remembered."
+    rest = counted(found.n_remembered, "investigation")
+    return f"{_band_text(found.band)}, going by {rest} remembered."
 
 
 def advice(band: Band | None, limits: Limits) -> tuple[str, ...]:

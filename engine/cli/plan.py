@@ -38,7 +38,7 @@ def plan(
     as_json
         Print the plan as JSON.
     config
-        TOML file with values for these flags.
+        TOML file with values for these flags; those of one command alone in a table of its name.
     """
     del config  # the application reads it before it reads the flags
     found = ask(wanted or Wanted())

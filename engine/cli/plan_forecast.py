@@ -1,12 +1,11 @@
 """How long a study would take on planned servers, as far as runs on such servers are remembered."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from engine.cli.options import Count, Deadline
+from engine.cli.counts import Count, Limit
+from engine.cli.options import Deadline
 from engine.cli.outlook import Limits, Outlook, advice, outlook, sentence
 from engine.cli.paces import local_place, read_paces
 from engine.cli.study import DEFAULT_CONCURRENCY
@@ -24,7 +23,7 @@ class Amount:
 
     replicates: Count = 1
     """Investigations per model and phase."""
-    concurrency: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    concurrency: Limit = None
     """Investigations at once, per model. Default: 64."""
     deadline: Deadline = None
     """Say whether it will be met (11h30m, 45m, 90s)."""

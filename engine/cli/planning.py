@@ -8,6 +8,7 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from engine.cli.counts import Whole
 from engine.errors import NotReadyError, UsageError
 from engine.settings import Settings, child_environment, read_settings
 from servers.fit import InTurn, LaunchPlan, Refusal, Request, fit, fit_in_turn
@@ -38,7 +39,7 @@ class Wanted:
     """Profile to plan for (`hardware` lists them) in place of this machine."""
     quantization: Precision | None = None
     """Precision of all models. Default: AGI_QUANTIZATION, else the best that fits."""
-    context: Annotated[int | None, Parameter(validator=Number(gte=256))] = None
+    context: Annotated[int | None, Whole, Parameter(validator=Number(gte=256))] = None
     """Context window in tokens, kept or refused. Default: up to 32768, less where it must be."""
     kv_cache: Literal["auto", "fp8"] = "auto"
     """fp8 halves the KV cache on GPUs that can (L4, RTX 40, H100)."""

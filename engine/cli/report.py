@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from engine.cli.access import credentials_of
-from engine.cli.console import emit, emit_json, emit_table, say
+from engine.cli.console import emit, emit_json, emit_table, is_terminal, say
 from engine.errors import RunError
 from engine.report.costs import costs
 from engine.report.files import summary, write_files
@@ -68,7 +68,7 @@ def show(found: Run, *, as_json: bool) -> None:
     """Print the verdict and what it rests on: JSON, tables in a terminal, Markdown in a pipe."""
     if as_json:
         emit_json(summary(found))
-    elif sys.stdout.isatty():
+    elif is_terminal(sys.stdout):
         emit("\n".join(sentences_of(found.comparison)) + "\n")
         for table in tables_of(found):
             emit_table(_drawn(table))

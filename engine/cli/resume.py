@@ -1,13 +1,15 @@
 """`resume RUN`: go on with a run that was interrupted or killed, at its next turn."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
+from cyclopts import Parameter
 
 from engine.cli.conduct import continue_study
 from engine.cli.console import say
+from engine.cli.counts import Limit
 from engine.cli.invocation import see_through
 from engine.cli.options import Deadline, Display, Options, Repeatable
 from engine.cli.planning import Alternate
@@ -18,15 +20,27 @@ from engine.manifest import Arm, Manifest, read_manifest
 from servers.model import PRECISIONS, Precision
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Until:
+    """When to stop once more."""
+
+    deadline: Deadline = None
+    """Begin no turn later than this from now (11h30m, 45m, 90s)."""
+    max_turns: Limit = None
+    """Turns of the whole run, those before included."""
+    max_tokens: Limit = None
+    """Prompt and completion tokens of the whole run, those before included."""
+
+
 def resume(
     run: Path,
     /,
     *,
     endpoint: Annotated[tuple[str, ...], Repeatable] = (),
-    deadline: Deadline = None,
-    max_turns: int | None = None,
-    max_tokens: int | None = None,
+    until: Until | None = None,
     display: Display = "auto",
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Go on with a run that was interrupted or killed.
 
@@ -39,21 +53,17 @@ def resume(
         Run directory.
     endpoint
         NAME=URL[#MODEL]: the same model at another address. Repeatable.
-    deadline
-        Begin no turn later than this from now (11h30m, 45m, 90s).
-    max_turns
-        Turns of the whole run, those before included.
-    max_tokens
-        Prompt and completion tokens of the whole run, those before included.
     display
         Live progress. auto: rich in a terminal, bar in a notebook, plain otherwise.
+    as_json
+        Print the summary as JSON instead of a table.
     """
-    manifest = read_manifest(run)
+    manifest, until = read_manifest(run), until or Until()
     options = replace(
         options_of(manifest, endpoint),
-        deadline=deadline,
-        max_turns=max_turns,
-        max_tokens=max_tokens,
+        deadline=until.deadline,
+        max_turns=until.max_turns,
+        max_tokens=until.max_tokens,
         display=display,
     )
     arms = [arm.model for arm in manifest.arms]
@@ -65,7 +75,7 @@ def resume(
         fork=manifest.fork,
     )
     say(f"going on with {run}: {serving.reason}")
-    return see_through(lambda drain: continue_study(study, run, drain), run, as_json=False)
+    return see_through(lambda drain: continue_study(study, run, drain), run, as_json=as_json)
 
 
 def twins_of(manifest: Manifest) -> dict[str, str]:

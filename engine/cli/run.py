@@ -24,10 +24,24 @@ def run(*phase: str, model: str | None = None, options: Options | None = None) -
     phases = get_phases(phase, options.phase)
     if not phases:
         raise UsageError("run: needs a PHASE (`phases` lists them) or a --phase DIR of your own.")
-    wanted = model or read_settings().model_name or choose(options, ()).models[0]
+    wanted = _named(model) or read_settings().model_name or choose(options, ()).models[0]
     serving = choose(options, (wanted,))
     if options.noise_floor:
         serving = twinned(serving, serving.models)
     elif options.until_mde is not None:
         raise UsageError("--until-mde compares: it needs `compare`, or --noise-floor beside it.")
     return carry_out(Study(serving=serving, phases=phases, options=settled(options)))
+
+
+def _named(model: str | None) -> str | None:
+    """Return the one model that the flag names.
+
+    Raises:
+        UsageError: it names none, or several.
+    """
+    if model is not None and (not model.strip() or "," in model):
+        raise UsageError(
+            f"--model {model!r}: expected the name of one model. Several are compared by "
+            "`compare PHASE --models A,B`."
+        )
+    return model

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from rich.table import Table
 
 from engine.chat.load import Load
-from engine.cli.console import say
+from engine.cli.console import is_terminal, say
 from engine.endpoint import Endpoint
 from servers.kept import Kept
 from servers.launch.load import read_load
@@ -90,7 +90,7 @@ class Watch:
 
     def __enter__(self) -> Self:
         """Take over the lower end of the terminal, if there is one."""
-        if sys.stderr.isatty():
+        if is_terminal(sys.stderr):
             from rich.console import Console
             from rich.live import Live
 

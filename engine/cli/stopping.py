@@ -17,6 +17,7 @@ INTERRUPTED_BY_HAND = "interrupted"
 def obey_signals(drain: Drain) -> None:
     """Let Ctrl-C drain the run, and stop it at once the second time; SIGTERM stops it at once.
 
+    So does SIGHUP, the end of the terminal. What is ignored (`nohup`, a shell's `&`) stays so.
     Before there is anything to drain, the first Ctrl-C stops at once.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
@@ -30,8 +31,9 @@ def obey_signals(drain: Drain) -> None:
             task.cancel()
 
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGINT, interrupt)
+    for number, act in ((signal.SIGHUP, task.cancel), (signal.SIGINT, interrupt)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, act)
 
 
 @dataclass

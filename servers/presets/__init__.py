@@ -123,14 +123,18 @@ def list_available_models(
     ]
 
 
-def print_model_comparison(write: Callable[[str], object] = sys.stdout.write) -> None:
-    """Write a table of all presets: GiB of weights, KiB of KV cache per token, context."""
-    write(f"{'model':22}{'fp16':>8}{'8bit':>8}{'4bit':>8}{'KV KiB':>8}{'context':>9}\n")
+def print_model_comparison(write: Callable[[str], object] | None = None) -> None:
+    """Write a table of all presets: GiB of weights, KiB of KV cache per token, context.
+
+    `write`: None is stdout.
+    """
+    put = write or sys.stdout.write
+    put(f"{'model':22}{'fp16':>8}{'8bit':>8}{'4bit':>8}{'KV KiB':>8}{'context':>9}\n")
     for preset in PRESETS.values():
         sizes = "".join(f"{_gib(preset, one):8.2f}" for one in PRECISIONS)
         kv_kib = kv_bytes_per_token(preset.architecture) >> 10
         context = preset.architecture.context_tokens
-        write(f"{preset.key:22}{sizes}{kv_kib:8}{context:9}\n")
+        put(f"{preset.key:22}{sizes}{kv_kib:8}{context:9}\n")
 
 
 def variant_for(preset: ModelPreset, precision: Precision) -> Variant | None:

@@ -237,6 +237,9 @@ async def test_the_trunk_is_left_as_it_was(tmp_path: Path) -> None:
         (("--at", "5", "--set", "heritage=true"), "branch off earlier"),
         (("--at", "2", "--set", "model=c"), "'c'"),
         (("--at", "2", "--only", "z*"), "no investigation has such an id"),
+        (("--at", "2", "--seed", "4"), "fork: --seed"),
+        (("--at", "2", "--phase", "own"), "fork: --phase"),
+        (("--at", "2", "--share-prefix"), "fork: --share-prefix"),
     ],
 )
 async def test_a_fork_that_cannot_be_is_refused_by_name(
@@ -249,6 +252,16 @@ async def test_a_fork_that_cannot_be_is_refused_by_name(
     assert words in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "fork").exists()
+
+
+async def test_a_model_that_several_would_go_on_with_is_looked_up_first(tmp_path: Path) -> None:
+    async with endpoint(reply=stages) as server:
+        flags = two_arms(server)
+        await run("compare", "1a", *flags, "--out", "out", cwd=tmp_path)
+        forking = ("--at", "2", "--set", "model=nope", "--out", "fork")
+        done = await run("fork", "out", *forking, cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "'nope': not served here" in done.err
 
 
 def messages(run_dir: Path) -> dict[str, list[dict[str, str]]]:

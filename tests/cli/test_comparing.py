@@ -186,6 +186,27 @@ async def test_replicates_follow_from_the_difference_to_be_found(tmp_path: Path)
     assert result["effect"]["mde"] <= 0.9 or result["n_pairs"] == 24
 
 
+async def test_a_first_stage_that_is_enough_is_said(tmp_path: Path) -> None:
+    async with endpoint(reply=alike, served=SERVED) as server:
+        flags = ("--phase", own_phase(tmp_path), *arms(server), "--primary", "turns")
+        done = await run("compare", *flags, "--until-mde", "500", "--out", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.err.count("the first 10 replicates scatter so that 10 find a difference of") == 1
+    assert "no more are needed." in done.err
+
+
+async def test_a_limit_on_replicates_is_said_and_no_flag_that_is_given_is_advised(
+    tmp_path: Path,
+) -> None:
+    async with endpoint(reply=alike, served=SERVED) as server:
+        flags = ("--until-mde", "0.05", "--max-replicates", "10", "--out", "out")
+        done = await run("compare", *arms(server), *flags, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "; --max-replicates allows 10." in done.err
+    assert "a verdict takes about --replicates" in done.err
+    assert "--until-mde SIZE" not in done.err
+
+
 async def test_all_stages_have_one_deadline(tmp_path: Path) -> None:
     most_turns, latency_s = 10, 0.3
     async with endpoint(reply=alike, served=SERVED, latency_s=latency_s) as server:

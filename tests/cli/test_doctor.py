@@ -60,6 +60,17 @@ async def test_a_directory_that_cannot_be_written_makes_it_not_ready(tmp_path: P
     assert not found["run directory"]["is_ready"]
 
 
+async def test_a_run_directory_that_is_taken_makes_it_not_ready(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "events.jsonl").touch()
+    (tmp_path / "lab.toml").write_text('out = "out"\n')
+    async with endpoint() as server:
+        flags = (*two_arms(server), "--config", "lab.toml")
+        code, found = await findings(*flags, cwd=tmp_path)
+    assert code == 3
+    assert "not empty" in str(found["run directory"]["detail"])
+
+
 async def test_being_offline_is_no_fault_and_quick(tmp_path: Path) -> None:
     async with endpoint() as server:
         began = time.monotonic()
@@ -97,3 +108,13 @@ async def test_a_package_that_is_too_old_is_named(
         code, found = await findings(*two_arms(server), cwd=tmp_path)
     assert code == 3
     assert "phaselab needs jinja2>=3.1.6, and 1.0 is installed" in str(found["packages"]["detail"])
+
+
+async def test_a_place_for_weights_that_cannot_be_made_makes_it_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "file" / "hub"))
+    code, found = await findings(cwd=tmp_path)
+    assert code == 3
+    assert "HF_HOME" in str(found["disk"]["detail"])

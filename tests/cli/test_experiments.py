@@ -81,6 +81,22 @@ async def test_the_comparison_ignores_the_model_and_says_so(tmp_path: Path) -> N
     assert (tmp_path / "out" / "model_comparison.json").exists()
 
 
+async def test_the_comparison_ignores_a_model_that_is_here(tmp_path: Path) -> None:
+    name = "phase1_model_comparison"
+    done = await script(name, "--dry-run", cwd=tmp_path, AGI_MODEL_NAME="tiny-m")
+    assert done.code == 0, done.err
+    assert "AGI_MODEL_NAME=tiny-m is ignored" in done.err
+    assert "models at the same time: tiny-s, tiny-m;" in done.err
+
+
+async def test_a_comparison_of_named_models_says_nothing_of_the_variable(tmp_path: Path) -> None:
+    flags = ("--models", "tiny-s,tiny-m", "--dry-run")
+    name = "phase1_model_comparison"
+    done = await script(name, *flags, cwd=tmp_path, AGI_MODEL_NAME="tiny-m")
+    assert done.code == 0, done.err
+    assert "AGI_MODEL_NAME" not in done.err
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 async def test_no_script_passes_over_a_precision_that_is_none(path: Path, tmp_path: Path) -> None:
     done = await script(path.stem, cwd=tmp_path, AGI_MODEL_NAME="tiny-s", AGI_QUANTIZATION="5bit")

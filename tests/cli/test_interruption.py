@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from tests.faults.server import FaultyServer
 MANY = ("--replicates", "10", "--concurrency", "5", "--display", "none", "--out", "out")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_an_interrupt_exits_130_and_keeps_the_journal(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -42,6 +43,14 @@ async def test_an_interrupt_exits_130_and_keeps_the_journal(
     assert isinstance(last, RunEnded)
     assert last.is_interrupted
     assert (tmp_path / "out" / "summary.json").exists()
+
+
+async def test_a_resumed_run_prints_its_summary_as_json(tmp_path: Path) -> None:
+    async with endpoint() as server:
+        await run(*two_arms(server), "--out", "out", "--display", "none", cwd=tmp_path)
+        done = await run("resume", "out", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert set(json.loads(done.out)["models"]) == {"a", "b"}
 
 
 async def killed_and_resumed(server: FaultyServer, n_events: int, cwd: Path) -> None:
@@ -160,3 +169,17 @@ def talks(run_dir: Path) -> dict[str, list[dict[str, str]]]:
         for arm in comparison["models"].values()
         for talk in arm["conversations"]
     }
+
+
+async def test_an_interrupt_while_modules_are_imported_is_quiet(tmp_path: Path) -> None:
+    argv = (sys.executable, "-X", "importtime", "-m", "engine.run", "phases")
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*argv, cwd=tmp_path, stdout=pipe, stderr=pipe)
+    async with asyncio.timeout(WITHIN_S):
+        assert process.stderr is not None
+        while b"cyclopts" not in await process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        done = await outcome(process)
+    assert done.code == 130, done.err
+    assert "Traceback" not in done.err

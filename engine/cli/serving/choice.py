@@ -16,8 +16,8 @@ from engine.cli.serving.launched import launched
 from engine.cli.serving.mixed import mixed
 from engine.cli.serving.running import find_kept, kept_serving
 from engine.endpoint import Endpoint
-from engine.errors import NotReadyError
-from engine.settings import read_settings
+from engine.errors import NotReadyError, UsageError
+from engine.settings import Settings, read_settings
 from servers.kept import Kept, KeptModel
 from servers.model import Precision
 from servers.presets import find_preset
@@ -94,12 +94,15 @@ def on_this_machine(
 ) -> Serving:
     """Return how models are served here: by servers that `serve` keeps, or by new ones.
 
+    Without a name, all that there are: one that AGI_MODEL_NAME names is not enough for that.
+
     Raises:
         UsageError: a model or a profile is not known, or a checkpoint names none that is served.
         NotReadyError: the models do not fit this machine, or what serves them is not there.
     """
-    kept = already_kept(wanted) if vllm is None else ()
-    serving = kept_serving(kept) if kept else started_for(wanted, vllm=vllm)
+    names = names_of(wanted.models, Settings())
+    kept = _kept(wanted, names) if vllm is None else ()
+    serving = kept_serving(kept) if kept else _started(wanted, names, vllm)
     return _with_checkpoints(serving, checkpoint)
 
 
@@ -108,11 +111,13 @@ def already_kept(wanted: Wanted) -> tuple[tuple[Kept, KeptModel], ...]:
 
     A plan for other hardware, or with turns, is a wish for servers of its own.
     """
+    return _kept(wanted, names_of(wanted.models, read_settings()))
+
+
+def _kept(wanted: Wanted, names: tuple[str, ...]) -> tuple[tuple[Kept, KeptModel], ...]:
     if wanted.hardware is not None or wanted.alternate in {"sleep", "serial"}:
         return ()
-    settings = read_settings()
-    precision = find_precision(wanted.quantization, settings)
-    names = names_of(wanted.models, settings)
+    precision = find_precision(wanted.quantization, read_settings())
     asked = [names] if names else [DEFAULT_MODELS, TINY_KEYS]
     return next((found for each in asked if (found := find_kept(each, precision))), ())
 
@@ -124,18 +129,36 @@ def started_for(wanted: Wanted, *, vllm: Path | None = None) -> Serving:
         UsageError: a model or a profile is not known.
         NotReadyError: the models do not fit this machine, or what serves them is not there.
     """
-    names = names_of(wanted.models, read_settings())
+    return _started(wanted, names_of(wanted.models, read_settings()), vllm)
+
+
+def _started(wanted: Wanted, names: tuple[str, ...], vllm: Path | None) -> Serving:
     if names and set(names) <= set(TINY_KEYS):
-        return embedded(names, why="they ship with the project")
+        return _shipped(wanted, names, "they ship with the project")
     try:
         hardware = find_hardware(wanted.hardware)
         if not names and not hardware.gpus and vllm is None:
-            return embedded((), why="no --endpoint is given and there is no NVIDIA GPU")
-        return launched(wanted, hardware, vllm)
+            return _shipped(wanted, (), "no --endpoint is given and there is no NVIDIA GPU")
+        named = replace(wanted, models=",".join(names or DEFAULT_MODELS))
+        return launched(named, hardware, vllm)
     except NotReadyError as error:
         if names or wanted.hardware or vllm:
             raise
-        return embedded((), why=f"there is a GPU, but it cannot be used yet: {error}")
+        return _shipped(wanted, (), f"there is a GPU, but it cannot be used yet: {error}")
+
+
+def _shipped(wanted: Wanted, names: Sequence[str], why: str) -> Serving:
+    """Return the serving of the models that ship.
+
+    Raises:
+        UsageError: a context window is asked for.
+    """
+    if wanted.context is not None:
+        raise UsageError(
+            f"--context {wanted.context}: {', '.join(names or TINY_KEYS)}: a model that ships "
+            "keeps the window that it was trained with. Leave it out, or name another model."
+        )
+    return embedded(names, why=why)
 
 
 def _with_checkpoints(serving: Serving, named: Sequence[str]) -> Serving:

@@ -1,0 +1,71 @@
+"""Flags in a configuration file: those at its top are for every command that knows them.
+
+replicates = 8        # for each command with --replicates
+[plan]
+replicates = 2        # for `plan`, whatever stands at the top
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import cast
+
+from cyclopts import App, ArgumentCollection
+from cyclopts.argument import (
+    update_argument_collection,  # pyright: ignore[reportUnknownVariableType] - takes a bare dict
+)
+
+from engine.errors import UsageError
+from engine.settings import CONFIG_FLAG
+
+
+class ConfigFile:
+    """Gives flags the values of a configuration file, where the command line gives none."""
+
+    def __init__(self, path: Path, values: Mapping[str, object], root: App) -> None:
+        """Take the `values` of the file at `path`; a command of `root` may have a table there."""
+        self._origin, self._root = f"{CONFIG_FLAG} {path}", root
+        own = {key for key, value in values.items() if key in root and isinstance(value, dict)}
+        self._tables = {key: _named(cast("dict[str, object]", values[key])) for key in own}
+        self._shared = _named({key: values[key] for key in values if key not in own})
+
+    def __call__(self, _app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Set what the file says of the flags of one command.
+
+        Raises:
+            UsageError: a key is no flag of the command whose table it is in, or of any.
+        """
+        name = commands[0] if commands else ""
+        own = self._tables.get(name, {})
+        self._check(own, [arguments], f"{name}.")
+        others = {key for key in self._shared if not _is_flag(key, arguments)}
+        if others:
+            self._check(others, _all_arguments(self._root))
+        shared = {key: self._shared[key] for key in self._shared if key not in others}
+        update_argument_collection(
+            shared | own, self._origin, arguments, root_keys=(), allow_unknown=False
+        )
+
+    def _check(
+        self, keys: Iterable[str], known: Sequence[ArgumentCollection], table: str = ""
+    ) -> None:
+        for key in keys:
+            if not any(_is_flag(key, arguments) for arguments in known):
+                names = {name[2:] for each in known for one in each for name in one.names}
+                near = get_close_matches(key, names, n=1)
+                hint = f"Did you mean {near[0]!r}?" if near else "--help lists the flags."
+                raise UsageError(f"{self._origin}: no flag is called {table + key!r}. {hint}")
+
+
+def _named(values: Mapping[str, object]) -> dict[str, object]:
+    """Return `values` by the names that flags have on the command line."""
+    return {key.replace("_", "-"): value for key, value in values.items()}
+
+
+def _is_flag(key: str, arguments: ArgumentCollection) -> bool:
+    return any(f"--{key}" in argument.names for argument in arguments)
+
+
+def _all_arguments(root: App) -> list[ArgumentCollection]:
+    commands = (root[name] for name in root if not name.startswith("-"))
+    return [app.assemble_argument_collection() for app in (root, *commands)]

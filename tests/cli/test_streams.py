@@ -1,0 +1,59 @@
+"""Streams that are closed, broken or full: the work counts, and what cannot be printed is said."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import WITHIN_S, Outcome, endpoint, outcome, two_arms
+
+
+async def shell(redirection: str, *arguments: str, cwd: Path) -> Outcome:
+    """Start the program with its streams as the words of a shell say; return its exit code."""
+    line = f'("$0" -m engine.run "$@"; echo $? >code) {redirection}'
+    argv = ("/bin/sh", "-c", line, sys.executable, *arguments)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*argv, cwd=cwd, stdout=pipe, stderr=pipe)
+    async with asyncio.timeout(WITHIN_S):
+        done = await outcome(process)
+    return done._replace(code=int((cwd / "code").read_text()))
+
+
+@pytest.mark.parametrize("command", [("phases",), ("phases", "--json")])
+async def test_a_reader_of_stdout_that_is_gone_is_no_failure(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = await shell("| true", *command, cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-"])
+async def test_a_stream_that_is_closed_is_no_failure(redirection: str, tmp_path: Path) -> None:
+    done = await shell(redirection, "phases", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("command", [("phases",), ("phases", "--json")])
+async def test_a_stdout_that_cannot_be_written_is_said(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = await shell(">/dev/full", *command, cwd=tmp_path)
+    assert done.code == 1
+    assert done.err == "error: stdout cannot be written (No space left on device).\n"
+
+
+@pytest.mark.parametrize("redirection", ["2>&1 >result | true", "2>&- >result"])
+async def test_a_run_that_nobody_listens_to_prints_its_result(
+    redirection: str, tmp_path: Path
+) -> None:
+    async with endpoint() as server:
+        flags = (*two_arms(server), "--out", "out", "--display", "plain")
+        done = await shell(redirection, *flags, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert (tmp_path / "result").read_text().startswith("a and b, execution errors per code block")
+
+
+async def test_a_mistake_keeps_its_exit_code_where_stderr_is_full(tmp_path: Path) -> None:
+    done = await shell("2>/dev/full", "nonsense", cwd=tmp_path)
+    assert done.code == 2
