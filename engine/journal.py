@@ -1,15 +1,16 @@
 """The append-only file of events: the only truth about a run.
 
-One JSON line per event, never rewritten. A thread writes the events in groups: while one group is
-on its way to the disk, the next one gathers, so a durable event costs little when many wait. A
-torn last line (a kill in the middle of a write) is passed over by the reader and cut off by the
-next writer.
+One JSON line per event, never rewritten. A thread writes the events: no kill takes what was handed
+to it. It syncs them in groups: while one group is on its way to the disk, and a little longer, the
+next one gathers, so a durable event costs little when many wait. A torn last line (a kill in the
+middle of a write) is passed over by the reader and cut off by the next writer.
 """
 
 import asyncio
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from engine.events import AnyEvent, Compacted, CompletionReceived, Event
 _WITH_COMPLETION = (CompletionReceived, Compacted)
 _GATHER_S = 0.05
 """Longest time that an event waits for others before it is written."""
+_PACE_S = 0.01
+"""Least time from one sync to the next: a sync for every reply would cost a tenth of a turn."""
 _STEP_BYTES = 2**16
 _sync = getattr(os, "fdatasync", os.fsync)
 """macOS has no fdatasync."""
@@ -48,6 +51,8 @@ class Journal:
         """Set by the thread."""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._error: JournalError | None = None
+        self._n_taken = 0
+        """By the thread, which alone uses this and the next."""
         self._unwritten = b""
         """What is not in the file yet; after an error it is tried once more at the end."""
         self._thread = threading.Thread(target=self._write_groups, name="journal", daemon=True)
@@ -122,27 +127,42 @@ class Journal:
             await durable
 
     def _write_groups(self) -> None:
-        n_written, is_open = 0, True
+        is_open, due = True, 0.0
         while is_open:
-            group, is_open = _gather(self._queue)
-            n_written += len(group)
-            self._unwritten += b"".join(group)
-            if self._unwritten and not (self._error and is_open):
-                self._write(n_written)
+            is_open = self._write_next(None)
+            while is_open and (left_s := due - time.monotonic()) > 0:
+                is_open = self._write_next(left_s)
+            self._sync_group()
+            due = time.monotonic() + _PACE_S
 
-    def _write(self, n_written: int) -> None:
+    def _write_next(self, limit_s: float | None) -> bool:
+        """Write what comes within `limit_s`; False once it was the last."""
+        group, is_open = _gather(self._queue, limit_s)
+        self._n_taken += len(group)
+        self._unwritten += b"".join(group)
+        if not (self._error and is_open):
+            with self._failing():
+                while self._unwritten:
+                    self._unwritten = self._unwritten[os.write(self._fd, self._unwritten) :]
+        return is_open
+
+    def _sync_group(self) -> None:
+        if not self._unwritten:
+            with self._failing():
+                _sync(self._fd)
+                self._n_durable = self._n_taken
+        if self._waiting and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    @contextmanager
+    def _failing(self) -> Generator[None]:
         try:
-            while self._unwritten:
-                self._unwritten = self._unwritten[os.write(self._fd, self._unwritten) :]
-            _sync(self._fd)
-            self._n_durable = n_written
+            yield
         except OSError as error:
             self._error = JournalError(
                 f"events.jsonl cannot be written ({error.strerror}). What was recorded before is "
                 "intact: make room or make it writable, then resume the run."
             )
-        if self._waiting and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         still_waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -240,16 +260,18 @@ def write_durably(fd: int, data: bytes) -> None:
     os.fsync(fd)
 
 
-def _gather(queue: SimpleQueue[list[bytes] | None]) -> tuple[list[bytes], bool]:
+def _gather(
+    queue: SimpleQueue[list[bytes] | None], limit_s: float | None
+) -> tuple[list[bytes], bool]:
     """Wait for lines, take all that are there; False when the end was among them."""
-    lines = queue.get()
     group: list[bytes] = []
-    while lines is not None:
-        group += lines
-        try:
+    try:
+        lines = queue.get(timeout=limit_s)
+        while lines is not None:
+            group += lines
             lines = queue.get_nowait()
-        except Empty:
-            return group, True
+    except Empty:
+        return group, True
     return group, False
 
 

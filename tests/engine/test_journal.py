@@ -6,7 +6,9 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,40 @@ async def test_a_completion_goes_to_the_disk_before_anybody_waits(tmp_path: Path
             while not path.stat().st_size:
                 await asyncio.sleep(0.001)
         assert list(read_events(path)) == [a_completion()]
+
+
+async def test_a_completion_outlives_a_kill_while_a_sync_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.journal._PACE_S", 3600.0)
+    path = tmp_path / "events.jsonl"
+    with open_journal(path) as journal:
+        journal.append(an_event(1))
+        await journal.commit()
+        journal.append(a_completion())
+        async with asyncio.timeout(10):
+            while len(list(read_events(path))) < 2:
+                await asyncio.sleep(0.001)
+        assert list(read_events(path)) == [an_event(1), a_completion()]
+
+
+async def test_completions_that_come_together_share_a_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[float] = []
+
+    def count(_fd: int) -> None:
+        synced.append(time.monotonic())
+
+    monkeypatch.setattr("engine.journal._PACE_S", 0.03)
+    monkeypatch.setattr("engine.journal._sync", count)
+    with open_journal(tmp_path / "events.jsonl") as journal:
+        async with asyncio.timeout(10):
+            while len(synced) < 4:
+                journal.append(a_completion())
+                await asyncio.sleep(0)
+        apart = [later - sooner for sooner, later in pairwise(synced)]
+    assert min(apart) >= 0.03
 
 
 async def test_completions_are_secured_without_waiting_for_what_follows_them(
