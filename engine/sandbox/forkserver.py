@@ -83,9 +83,9 @@ class ForkServer:
         Raises:
             SandboxError: the zygote is gone, does not answer or cannot fork.
         """
-        process, worker_end = _made(output_chars)
         self._n_forked += 1
         serial = self._n_forked
+        process, worker_end = _made(serial, output_chars)
         self._processes[serial] = process
         try:
             async with asyncio.timeout(_FORK_S):
@@ -124,6 +124,9 @@ class ForkServer:
                 _READ_BYTES, socket.CMSG_SPACE(64 * _FD_SIZE)
             )
         except BlockingIOError:
+            return
+        except OSError:
+            self._on_lost()
             return
         for _level, _kind, rights in ancillary:
             self._pidfds.extend(array.array("i", rights[: len(rights) // _FD_SIZE * _FD_SIZE]))
@@ -175,7 +178,7 @@ class ForkServer:
         self._control.close()
 
 
-def _made(output_chars: int) -> tuple[Process, socket.socket]:
+def _made(serial: int, output_chars: int) -> tuple[Process, socket.socket]:
     """Return a worker that is still to be forked, and its own end of its channel.
 
     Raises:
@@ -189,7 +192,7 @@ def _made(output_chars: int) -> tuple[Process, socket.socket]:
             made.pop_all()
     except OSError as error:
         raise SandboxError(f"the host has nothing left to make a worker of: {error}") from error
-    return Process(Channel(host_end), printed_fd), worker_end
+    return Process(serial, Channel(host_end), printed_fd), worker_end
 
 
 @asynccontextmanager

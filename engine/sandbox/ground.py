@@ -5,6 +5,7 @@ what the wall is there to prevent.
 """
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Collection
@@ -44,7 +45,8 @@ class Ground:
         if self.has_namespaces:
             namespaces.enter()
         root_fd = _empty_directory(is_root_empty=self.has_namespaces)
-        uid_base = next((base for base in _UID_BASES if not _trial(partial(_try_uid, base))), 0)
+        bases = (base for base in _UID_BASES if not _trial(partial(_try_uid, base)))
+        uid_base = next(bases, _UID_BASES[-1])
         trials: dict[Wall, Callable[[], None]] = {
             Wall.CHROOT: partial(_try_chroot, root_fd),
             Wall.UID: partial(_try_uid, uid_base),
@@ -149,9 +151,39 @@ def _refused(act: Callable[[], object], what: str) -> None:
 
 
 def _try_namespaces() -> None:
+    _try_pidfd()
     namespaces.enter()
     if os.getpid() != 1 or any(Path("/").iterdir()):
         raise OSError("the new namespaces are not empty")
+
+
+def _try_pidfd() -> None:
+    """See that the host can signal processes whose numbers it does not know."""
+    try:
+        signal.pidfd_send_signal(os.pidfd_open(os.getpid()), 0)
+    except (AttributeError, OSError) as error:
+        raise OSError(f"nobody outside could signal a worker in them: {_reason(error)}") from error
+
+
+def _try_reach(uid: int) -> None:
+    """See that a worker with a user id of its own can be signalled."""
+    ours, its = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        os.setresuid(uid, uid, uid)
+        its.send(b".")
+        its.recv(1)
+        os._exit(0)
+    its.close()
+    ours.recv(1)
+    try:
+        os.kill(pid, 0)
+    except PermissionError as error:
+        raise OSError("processes of other users cannot be signalled") from error
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
 
 
 def _try_chroot(root_fd: int) -> None:
@@ -164,6 +196,7 @@ def _try_chroot(root_fd: int) -> None:
 def _try_uid(base: int) -> None:
     os.setgroups([])
     os.setresgid(base, base, base)
+    _try_reach(base)
     os.setresuid(base, base, base)
     _refused(lambda: os.setresuid(0, 0, 0), "becoming root")
 

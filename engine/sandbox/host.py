@@ -30,7 +30,8 @@ class ProcessSandbox:
         self._limits = limits
         self._cores = cores
         self._answer_s = answer_s
-        self._shelf = Shelf()
+        self.shelf = Shelf()
+        """Arrays that workers hold, or may ask for next."""
 
     @property
     def walls(self) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ class ProcessSandbox:
             fork=self._fork,
             cores=self._cores,
             begin=Begin(dict(modules), seed),
-            ask=lambda: Questions(answer, self._answer_s, self._shelf),
+            ask=lambda holder: Questions(answer, self._answer_s, self.shelf, holder=holder),
             limits=self._limits,
         )
         try:
@@ -72,7 +73,7 @@ class ProcessSandbox:
 
     def close(self) -> None:
         """Let go of the arrays kept for those who might ask next."""
-        self._shelf.clear()
+        self.shelf.clear()
 
     async def _fork(self) -> Process:
         return await self._server.fork(
@@ -114,7 +115,7 @@ async def open_sandbox(
                 f"The sandbox of this machine reaches only the tier {str(sandbox.tier)!r}, and "
                 f"{str(minimum)!r} is required. {remedies(sandbox.missing)}"
             )
-        watchdog = Watchdog(server, total_memory_bytes or default_bytes())
+        watchdog = Watchdog(server, sandbox.shelf, total_memory_bytes or default_bytes())
         try:
             yield sandbox
         finally:

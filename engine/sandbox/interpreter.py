@@ -13,12 +13,11 @@ import traceback
 import types
 from collections.abc import Callable, Collection
 
-from engine.sandbox.protocol import Failure
+from engine.sandbox.protocol import MAX_KIND_CHARS, MAX_MESSAGE_CHARS, Failure
 
 BLOCK = "<block "
 """How the file names of blocks begin, in tracebacks."""
 
-_MAX_MESSAGE_CHARS = 2_000
 _HEAD_CHARS = 1_500
 _TAIL_CHARS = 2_500
 
@@ -65,13 +64,13 @@ def outcome(run: Callable[[], None], hidden: Collection[str]) -> Failure | None:
 
 def failure(error: BaseException, hidden: Collection[str]) -> Failure:
     """Describe an exception, its traceback without the frames of `hidden` files."""
-    kind = type(error).__name__
+    kind = type(error).__name__[:MAX_KIND_CHARS]
     try:
-        message = str(error)[:_MAX_MESSAGE_CHARS]
+        message = str(error)[:MAX_MESSAGE_CHARS]
     except Exception:  # noqa: BLE001 - __str__ is model code
         message = "<the message of the exception cannot be shown>"
     shown = _formatted(error, hidden) or f"{kind}: {message}\n"
-    return Failure(kind=_utf8(kind[:200]), message=_utf8(message), traceback=_utf8(shown))
+    return Failure(kind=_utf8(kind), message=_utf8(message), traceback=_utf8(shown))
 
 
 def _utf8(text: str) -> str:

@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 from functools import cache
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -32,6 +33,8 @@ MNT_DETACH = 2
 _SA_NOCLDSTOP = 1
 _PROGRAM = b"python"
 _CAPABILITY_VERSION_3 = 0x20080522
+_ARG_START, _ENV_END = 48 - 3, 51 - 3
+"""Places in /proc/self/stat behind the name of the program; proc(5) counts from 1, and two more."""
 _LANDLOCK_RESTRICT_SELF = 446
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _CAPSET = {"x86_64": 126, "aarch64": 91}
@@ -70,10 +73,26 @@ def clear_environment() -> None:
 
 
 def rename_program() -> None:
-    """Let C libraries, too, call this program by a name that tells nothing."""
+    """Let C libraries, too, call this program by a name that tells nothing.
+
+    What it was started with, found by whoever looks where the stack began, is that name, too.
+    """
     for name in ("program_invocation_name", "program_invocation_short_name"):
         with contextlib.suppress(ValueError):
             ctypes.c_char_p.in_dll(_libc(), name).value = _PROGRAM
+    with contextlib.suppress(OSError):
+        _overwrite_arguments()
+
+
+def _overwrite_arguments() -> None:
+    """Overwrite arguments, environment and the path of the program, which lie side by side."""
+    told = Path("/proc/self/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    start, end = int(told[_ARG_START]), int(told[_ENV_END])
+    # Not every kernel tells.
+    if 0 < start < end:
+        size = end - start + len(ctypes.string_at(end))
+        ctypes.memset(start, 0, size)
+        ctypes.memmove(start, _PROGRAM, min(size, len(_PROGRAM)))
 
 
 def prctl(option: int, value: int) -> None:

@@ -119,21 +119,33 @@ class Nursery:
             pid = os.fork()
             if pid == 0:
                 _become_worker(request, self._plan, place, channel_fd, printed_fd)
+            pidfds = self._pidfds(pid)
         except OSError as error:
             self._left_places.append(place)
             self._control.send(Unborn(request.serial, str(error)), [])
         else:
             self._living[pid] = _Living(request.serial, place)
-            self._report(pid, request.serial)
+            self._control.send(Forked(request.serial, pid, bool(pidfds)), pidfds)
+            for fd in pidfds:
+                os.close(fd)
         finally:
             os.close(channel_fd)
             os.close(printed_fd)
 
-    def _report(self, pid: int, serial: int) -> None:
-        pidfds = _pidfds(pid)
-        self._control.send(Forked(serial, pid, bool(pidfds)), pidfds)
-        for fd in pidfds:
-            os.close(fd)
+    def _pidfds(self, pid: int) -> list[int]:
+        """Return how the host signals a worker, nothing if by its number.
+
+        Raises:
+            OSError: not at all: its number is that of another process there. It is ended.
+        """
+        try:
+            return [os.pidfd_open(pid)]
+        except (AttributeError, OSError):
+            if Wall.NAMESPACES not in self._plan.walls:
+                return []
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
 
     def _reap(self) -> None:
         while self._living:
@@ -143,13 +155,6 @@ class Nursery:
             gone = self._living.pop(pid)
             self._left_places.append(gone.place)
             self._control.send(Exited(gone.serial, os.waitstatus_to_exitcode(status)), [])
-
-
-def _pidfds(pid: int) -> list[int]:
-    try:
-        return [os.pidfd_open(pid)]
-    except (AttributeError, OSError):
-        return []
 
 
 def _become_worker(

@@ -15,17 +15,22 @@ _EXIT_S = 10.0
 class Memory(NamedTuple):
     """What a process holds in RAM."""
 
-    resident_bytes: int = 0
+    own_bytes: int = 0
+    """Of no file."""
     shared_bytes: int = 0
-    """Of these, what is a file's, or a memory file's."""
+    """A file's, or a memory file's."""
 
 
 class Process:
     """One worker: its channel, its output, its life."""
 
-    def __init__(self, channel: Channel, printed_fd: int) -> None:
-        """Own the host's end of the channel and the output file."""
+    def __init__(self, serial: int, channel: Channel, printed_fd: int) -> None:
+        """Own the host's end of the channel and the output file.
+
+        No other worker ever has its `serial`.
+        """
         loop = asyncio.get_running_loop()
+        self.serial = serial
         self.channel = channel
         self.printed_fd = printed_fd
         self.exited: asyncio.Future[int] = loop.create_future()
@@ -34,15 +39,16 @@ class Process:
         """Done once it is born; a `SandboxError` if that will not be."""
         self.ready = Memory()
         """When it became ready."""
-        self.grown = Memory()
-        """What it was last seen to hold beyond that."""
-        self.sent: dict[int, int] = {}
-        """Sizes in bytes of the arrays' memory that it was sent, by inode."""
+        self.grown_bytes = 0
+        """What it was last seen to hold by itself beyond that, without the arrays of the host."""
+        self.sent_bytes = 0
+        """Size of all arrays that it was ever sent."""
         self._pid = 0
         self._pidfd = -1
         self._is_ended = False
         self._is_closed = False
-        self._is_touched = False
+        self._is_running = False
+        self._has_computed = False
         self._doom = ""
 
     def born(self, pid: int, pidfd: int) -> None:
@@ -81,19 +87,20 @@ class Process:
         except ProcessLookupError:
             return
 
-    @property
-    def arrays_bytes(self) -> int:
-        """What it was last seen to hold of the arrays that it was sent."""
-        return min(self.grown.shared_bytes, sum(self.sent.values()))
+    def go_on(self) -> None:
+        """Let it compute."""
+        self._is_running = self._has_computed = True
+        self.signal(signal.SIGCONT)
 
-    def touch(self) -> None:
-        """Note that it is, or was just, computing."""
-        self._is_touched = True
+    def pause(self) -> None:
+        """Keep it from computing."""
+        self.signal(signal.SIGSTOP)
+        self._is_running = False
 
-    def was_touched(self) -> bool:
+    def has_computed(self) -> bool:
         """Tell whether it has computed since this was last asked."""
-        was, self._is_touched = self._is_touched, False
-        return was
+        has, self._has_computed = self._has_computed, self._is_running
+        return has
 
     def condemn(self, reason: str) -> None:
         """End it for a reason that the model shall read."""

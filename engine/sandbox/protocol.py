@@ -6,7 +6,7 @@ lock-step: the worker speaks only when it is its turn, and every frame of a bloc
 """
 
 import struct
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,10 @@ MAX_UP_BYTES = 2 << 20
 """Largest frame that a worker may send."""
 MAX_DOWN_BYTES = 32 << 20
 """Largest frame that the host sends."""
+MAX_KIND_CHARS = 200
+MAX_MESSAGE_CHARS = 2_000
+MAX_TRACEBACK_CHARS = 5_000
+MAX_METHOD_CHARS = 200
 
 _HEADER = struct.Struct(">I")
 
@@ -29,9 +33,9 @@ class Frame(msgspec.Struct, frozen=True, tag_field="t", forbid_unknown_fields=Tr
 class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a block raised, as the worker tells it."""
 
-    kind: str
-    message: str
-    traceback: str = ""
+    kind: Annotated[str, msgspec.Meta(max_length=MAX_KIND_CHARS)]
+    message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE_CHARS)]
+    traceback: Annotated[str, msgspec.Meta(max_length=MAX_TRACEBACK_CHARS)] = ""
 
 
 class Begin(Frame, tag="begin", frozen=True):
@@ -102,8 +106,9 @@ class Ask(Frame, tag="ask", frozen=True):
     """Worker to host: call one introspection method."""
 
     id: int
-    method: str
-    arguments: dict[str, Any]
+    method: Annotated[str, msgspec.Meta(max_length=MAX_METHOD_CHARS)]
+    arguments: msgspec.Raw
+    """A map by name, for whoever has seen that it is not too large."""
 
 
 class Done(Frame, tag="done", frozen=True):

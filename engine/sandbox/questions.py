@@ -1,24 +1,26 @@
 """What a block asks of the host: every question answered or refused, counted and recorded."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import chain, islice
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from engine.errors import CapabilityError
 from engine.sandbox import Answer
 from engine.sandbox.arrays import Arrays, arrays_in, recorded
-from engine.sandbox.protocol import Answered, Ask, Refused, WithArrays
-from engine.sandbox.shelf import SealedMemory, Shelf
+from engine.sandbox.protocol import Answered, Ask, Refused, ViolationError, WithArrays
+from engine.sandbox.shelf import Loan, Shelf
 from engine.transcript import Call, ExecutionError
 
 MAX_CALLS = 2_000
 """Questions of one block."""
 MAX_BYTES = 16 << 20
-"""Arguments and answers of one block together, as JSON."""
+"""Questions and answers of one block together, as JSON, and what their arguments weigh besides."""
+MAX_ARGUMENTS_BYTES = 256 << 10
+"""Arguments of one question, as they are sent."""
 MAX_ANSWER_BYTES = 8 << 20
 MAX_ARRAYS_BYTES = 1 << 30
 """Arrays in the answers of one block together."""
@@ -27,6 +29,12 @@ MAX_LEVELS = 32
 no record of a call is mostly indentation."""
 MAX_VALUES = 100_000
 """Values in the arguments of one question: all are looked at, and other blocks wait meanwhile."""
+_VALUE_BYTES = 64
+"""What a value in an argument takes in memory besides its text."""
+_FORMS = frozenset({dict, list, str, int, float, bool, type(None)})
+_KEYS = frozenset({str})
+_NESTING = (dict, list)
+_ARGUMENTS = msgspec.msgpack.Decoder(dict[str, Any])
 MAX_ANSWERS_S = 1_800.0
 """What the answers to one block may take together: its own clock stands still meanwhile, and all
 questions at their longest would take a week. A probe on a CPU answers hundreds in it."""
@@ -36,8 +44,14 @@ class Reply(NamedTuple):
     """What goes back to the worker."""
 
     frame: Answered | WithArrays | Refused
-    memory: SealedMemory | None = None
+    loan: Loan | None = None
     """Its descriptor goes with the frame."""
+
+
+class _Question(NamedTuple):
+    id: int
+    method: str
+    arguments: dict[str, object]
 
 
 class Questions:
@@ -49,9 +63,10 @@ class Questions:
         answer_s: float,
         shelf: Shelf,
         *,
+        holder: int = 0,
         answers_s: float = MAX_ANSWERS_S,
     ) -> None:
-        """Put them to `answer`; take memory from `shelf`.
+        """Put them to `answer`; borrow memory from `shelf` for `holder`.
 
         An answer may take `answer_s`, and none is sought after `answers_s` for all of them.
         """
@@ -63,6 +78,7 @@ class Questions:
         self._n_bytes = 0
         self._n_array_bytes = 0
         self._shelf = shelf
+        self._holder = holder
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -72,29 +88,46 @@ class Questions:
     async def reply(
         self, ask: Ask, rest: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     ) -> Reply:
-        """Return what answers `ask`; the clock of the block rests, by `rest`, for answers only."""
+        """Return what answers `ask`; the clock of the block rests, by `rest`, for answers only.
+
+        Raises:
+            ViolationError: its arguments are not a map by name.
+        """
         if self._is_spent():
             # Not recorded: the record must stay small, too.
             return Reply(Refused(ask.id, "RuntimeError", _SPENT))
-        if not _is_plain(ask.arguments):
-            return Reply(Refused(ask.id, "TypeError", _NOT_PLAIN))
+        question = self._opened(ask)
+        if isinstance(question, str):
+            return Reply(Refused(ask.id, "TypeError", question))
         if self._left_s <= 0:
-            return Reply(self._refused(ask, "RuntimeError", _LATE))
+            return Reply(self._refused(question, "RuntimeError", _LATE))
         async with rest():
-            return await self._put(ask)
+            return await self._put(question)
 
     def _is_spent(self) -> bool:
         """Count one more question and tell whether it is one too many."""
         self._n_asked += 1
         return self._n_asked > MAX_CALLS or self._n_bytes >= MAX_BYTES
 
-    async def _put(self, ask: Ask) -> Reply:
+    def _opened(self, ask: Ask) -> _Question | str:
+        """Count what is asked and return it, or what is wrong with the arguments."""
+        if memoryview(ask.arguments).nbytes > MAX_ARGUMENTS_BYTES:
+            return _TOO_LARGE
+        arguments = _unpacked(ask.arguments)
+        n_values = _n_plain(arguments)
+        if n_values is None:
+            return _NOT_PLAIN
+        n_bytes = len(ask.method) + len(msgspec.json.encode(arguments))
+        self._n_bytes += n_bytes + n_values * _VALUE_BYTES
+        return _Question(ask.id, ask.method, arguments)
+
+    async def _put(self, ask: _Question) -> Reply:
         try:
             return await self._answered(ask)
         except CapabilityError as error:
             return Reply(self._refused(ask, error.kind, str(error)))
 
-    async def _answered(self, ask: Ask) -> Reply:
+    async def _answered(self, ask: _Question) -> Reply:
         answer = await self._in_time(ask)
         arrays = arrays_in(answer)
         if arrays:
@@ -102,7 +135,7 @@ class Questions:
         # The model gets what the journal keeps, so that a repeated block reads the very same.
         return Reply(Answered(ask.id, self._kept(ask, answer)))
 
-    async def _in_time(self, ask: Ask) -> object:
+    async def _in_time(self, ask: _Question) -> object:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
@@ -114,17 +147,17 @@ class Questions:
         finally:
             self._left_s -= clock() - started
 
-    async def _with_arrays(self, ask: Ask, answer: object, arrays: Arrays) -> Reply:
+    async def _with_arrays(self, ask: _Question, answer: object, arrays: Arrays) -> Reply:
         self._n_array_bytes += sum(array.nbytes for array in arrays.values())
         if self._n_array_bytes > MAX_ARRAYS_BYTES:
             raise CapabilityError("ValueError", _TOO_MANY_ARRAYS)
-        parcel = await self._shelf.parcel(arrays)
+        parcel = await self._shelf.parcel(arrays, self._holder)
         kept = self._kept(ask, recorded(answer, parcel.descriptions))
         value = kept if isinstance(answer, dict) else None
         frame = WithArrays(ask.id, value, parcel.placed(), parcel.size_bytes, parcel.data)
-        return Reply(frame, parcel.memory)
+        return Reply(frame, parcel.loan)
 
-    def _kept(self, ask: Ask, answer: object) -> object:
+    def _kept(self, ask: _Question, answer: object) -> object:
         """Record `answer` and return it as the record has it."""
         encoded = msgspec.json.encode(answer)
         size = len(encoded)
@@ -140,18 +173,19 @@ class Questions:
 
         Recorded if JSON has a form for it and the record has room.
         """
-        if self._is_spent() or not _is_plain(ask.arguments):
+        question = _SPENT if self._is_spent() else self._opened(ask)
+        if isinstance(question, str):
             return Refused(ask.id, kind, message)
-        return self._refused(ask, kind, message)
+        return self._refused(question, kind, message)
 
-    def _refused(self, ask: Ask, kind: str, message: str) -> Refused:
+    def _refused(self, ask: _Question, kind: str, message: str) -> Refused:
         error = ExecutionError(kind, message)
         self._record(Call(method=ask.method, arguments=ask.arguments, error=error), len(message))
         return Refused(ask.id, kind, message)
 
     def _record(self, call: Call, answer_bytes: int) -> None:
         self._calls.append(call)
-        self._n_bytes += answer_bytes + len(msgspec.json.encode(call.arguments))
+        self._n_bytes += answer_bytes
 
 
 _SPENT = (
@@ -162,23 +196,34 @@ _NOT_PLAIN = (
     f"arguments must be plain JSON values, at most {MAX_VALUES:,}, nested at most {MAX_LEVELS} "
     "levels deep"
 )
+_TOO_LARGE = f"arguments may have at most {MAX_ARGUMENTS_BYTES >> 10} KiB"
 _LATE = "the answers to this block took too long together: go on in the next one"
 _TOO_MANY_ARRAYS = (
     f"too many arrays in one block (at most {MAX_ARRAYS_BYTES >> 20} MiB): go on in the next one"
 )
 
 
-def _is_plain(arguments: Mapping[str, object]) -> bool:
-    """Tell whether JSON has a form for all of it, and none that is too large or nested too deep."""
+def _unpacked(arguments: msgspec.Raw) -> dict[str, object]:
+    try:
+        return _ARGUMENTS.decode(arguments)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ViolationError(f"unreadable arguments ({type(error).__name__})") from error
+
+
+def _n_plain(arguments: dict[str, object]) -> int | None:
+    """Return the number of values, all of which have a form in JSON.
+
+    None if one has not, or they are too many or nested too deep.
+    """
     level: list[object] = [arguments]
     n_left = MAX_VALUES
     for _ in range(MAX_LEVELS + 1):
         inner = list(islice(chain.from_iterable(map(_inside, level)), n_left + 1))
         n_left -= len(inner)
-        if n_left < 0 or not all(map(_has_form, inner)):
-            return False
-        level = [each for each in inner if isinstance(each, dict | list)]
-    return not level
+        level = [each for each in inner if isinstance(each, _NESTING)]
+        if n_left < 0 or not _have_forms(inner, level):
+            return None
+    return None if level else MAX_VALUES - n_left
 
 
 def _inside(value: object) -> Iterable[object]:
@@ -187,8 +232,8 @@ def _inside(value: object) -> Iterable[object]:
     return cast("list[object]", value)
 
 
-def _has_form(value: object) -> bool:
-    """Tell whether `value` by itself is JSON; msgpack knows more types, and other keys."""
-    if isinstance(value, dict):
-        return all(isinstance(key, str) for key in cast("dict[object, object]", value))
-    return isinstance(value, list | str | int | float | None)
+def _have_forms(values: list[object], nested: list[object]) -> bool:
+    """Tell whether each by itself is JSON; msgpack knows more types, and other keys."""
+    maps = (cast("dict[object, object]", each) for each in nested if isinstance(each, dict))
+    keys = chain.from_iterable(maps)
+    return _FORMS.issuperset(map(type, values)) and _KEYS.issuperset(map(type, keys))

@@ -1,11 +1,10 @@
 """The time of one block. Its clock runs only while it holds a core and is not waiting for us.
 
-Between blocks a worker is stopped: what a block left behind, or a block that only said that it is
-done, computes on nobody's time.
+Between blocks, and while the host looks for an answer, a worker is stopped: what a block left
+behind, or a block that only said that it is done or that it asks, computes on nobody's time.
 """
 
 import asyncio
-import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -38,14 +37,13 @@ class Stint:
     async def __aenter__(self) -> Self:
         """Wait for a core, and let the worker go on."""
         await self._take()
-        self._process.signal(signal.SIGCONT)
+        self._process.go_on()
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
         """Stop the worker and return the core."""
-        self._process.signal(signal.SIGSTOP)
         self._stop()
-        self._give()
+        self._lend()
 
     async def receive(self, limit_s: float) -> FromWorker:
         """Wait for the worker's next frame, giving way to others between slices.
@@ -61,20 +59,25 @@ class Stint:
             except TimeoutError:
                 if self.used_s >= limit_s:
                     raise
-            self._process.touch()
             if self._has_to_give_way():
                 await self._give_way()
 
     @asynccontextmanager
     async def rest(self) -> AsyncGenerator[None]:
-        """Stop the clock while the host answers a question; if that takes long, lend the core."""
+        """Stop the clock while the host answers a question.
+
+        If that takes long, the worker is stopped, too, and its core lent.
+        """
         self._stop()
-        later = asyncio.get_running_loop().call_later(_BRIEF_S, self._give)
+        later = asyncio.get_running_loop().call_later(_BRIEF_S, self._lend)
         try:
             yield
         finally:
             later.cancel()
+        is_lent = self._place is None
         await self._take()
+        if is_lent:
+            self._process.go_on()
 
     def _slice_s(self) -> float:
         return self._cores.places(self._past_s).slice_s
@@ -84,11 +87,10 @@ class Stint:
         return places is not self._place or places.is_wanted(self.used_s)
 
     async def _give_way(self) -> None:
-        self._process.signal(signal.SIGSTOP)
         self._stop()
-        self._give()
+        self._lend()
         await self._take()
-        self._process.signal(signal.SIGCONT)
+        self._process.go_on()
 
     async def _take(self) -> None:
         if self._place is None:
@@ -96,9 +98,9 @@ class Stint:
             await places.take(self._past_s)
             self._place = places
         self._since = self._clock()
-        self._process.touch()
 
-    def _give(self) -> None:
+    def _lend(self) -> None:
+        self._process.pause()
         if self._place is not None:
             self._place.give()
             self._place = None
@@ -106,4 +108,3 @@ class Stint:
     def _stop(self) -> None:
         self._past_s = self.used_s
         self._since = None
-        self._process.touch()

@@ -35,10 +35,11 @@ def tier_of(walls: Collection[str]) -> Tier:
 _REMEDIES = {
     Wall.SECCOMP: "seccomp needs Linux and libseccomp (`apt-get install libseccomp2`); in a "
     "container its profile must let processes load filters",
-    Wall.NAMESPACES: "namespaces need a user who may create them (a container rarely may)",
+    Wall.NAMESPACES: "namespaces need Linux 5.3 or later and a user who may create them (a "
+    "container rarely may)",
     Wall.LANDLOCK: "Landlock needs Linux 5.13 or later with the module switched on",
     Wall.CHROOT: "an empty root needs root or user namespaces",
-    Wall.UID: "a user id per worker needs root",
+    Wall.UID: "a user id per worker needs root, who may signal other users (CAP_KILL)",
 }
 
 

@@ -1,38 +1,46 @@
 """Total memory of all workers: when it passes the bound, the largest one is ended.
 
 The address-space limit of each worker does not bound their sum. What a worker has grown by since it
-was ready is counted; what it shares with the zygote is not, and an array of the host that several
-have mapped is counted once. Not seen: arrays that a worker was sent and has not read.
+was ready is counted, but not what it shares with the zygote, nor the pages of libraries, which all
+share. An array of the host is counted once, as long as anybody holds it, read or not.
 """
 
 import asyncio
 import os
-from operator import itemgetter
 from pathlib import Path
 
 import psutil
 
 from engine.sandbox.forkserver import ForkServer
 from engine.sandbox.process import Memory, Process
+from engine.sandbox.shelf import Shelf
 
 _EVERY_S = 0.25
 _SHARE = 0.6
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_CGROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+_LIBRARIES_BYTES = 128 << 20
+"""Pages of files that a worker may come to share with all others."""
+_CGROUPS = Path("/sys/fs/cgroup")
+_CGROUP_FILES = (
+    ("memory.max", "memory.stat", "anon"),
+    ("memory/memory.limit_in_bytes", "memory/memory.stat", "rss"),
 )
+"""Of cgroups version 2 and 1: the file with the limit, the file with what is in use, and the word
+there for what is no file's copy."""
 
 
-def default_bytes() -> int:
+def default_bytes(cgroups: Path = _CGROUPS) -> int:
     """Return the share of this machine's (or container's) free memory that workers may fill."""
-    limits = [psutil.virtual_memory().available]
-    for path in _CGROUP_LIMITS:
+    free = [psutil.virtual_memory().available]
+    for limit, stat, word in _CGROUP_FILES:
         try:
-            limits.append(int(path.read_text("ascii")))
-        except (OSError, ValueError):
+            most = int((cgroups / limit).read_text("ascii"))
+            lines = (cgroups / stat).read_text("ascii").splitlines()
+        except (OSError, ValueError):  # no such version, or "max"
             continue
-    return int(_SHARE * min(limits))
+        used = sum(int(line.split()[1]) for line in lines if line.startswith(f"{word} "))
+        free.append(max(0, most - used))
+    return int(_SHARE * min(free))
 
 
 def memory_of(pid: int) -> Memory:
@@ -42,15 +50,19 @@ def memory_of(pid: int) -> Memory:
             _size, resident, shared = file.read().split(maxsplit=3)[:3]
     except (OSError, ValueError):
         return Memory()
-    return Memory(int(resident) * _PAGE_BYTES, int(shared) * _PAGE_BYTES)
+    return Memory((int(resident) - int(shared)) * _PAGE_BYTES, int(shared) * _PAGE_BYTES)
 
 
 class Watchdog:
     """Looks at the workers every quarter of a second while the sandbox is open."""
 
-    def __init__(self, server: ForkServer, total_bytes: int) -> None:
-        """End the largest worker of `server` whenever all together exceed `total_bytes`."""
+    def __init__(self, server: ForkServer, shelf: Shelf, total_bytes: int) -> None:
+        """End the largest worker of `server` whenever all together exceed `total_bytes`.
+
+        The arrays that they hold are on `shelf`.
+        """
         self._server = server
+        self._shelf = shelf
         self._total_bytes = total_bytes
         self._loop = asyncio.get_running_loop()
         self._next = self._loop.call_later(_EVERY_S, self._look)
@@ -58,40 +70,37 @@ class Watchdog:
     def _look(self) -> None:
         processes = self._server.processes()
         for process in processes:
-            if process.was_touched():
-                process.grown = _grown(process)
-        # Most looks end here: what is mapped by several matters only where memory is scarce.
-        if sum(process.grown.resident_bytes for process in processes) > self._total_bytes:
-            self._relieve(processes)
+            if process.has_computed():
+                process.grown_bytes = _grown_bytes(process)
+        # Most looks end here: who holds which array matters only where memory is scarce.
+        if self._is_exceeded(processes):
+            self._shelf.shed()
+            if processes and self._is_exceeded(processes):
+                self._relieve(processes)
         self._next = self._loop.call_later(_EVERY_S, self._look)
 
+    def _is_exceeded(self, processes: list[Process]) -> bool:
+        grown_bytes = sum(process.grown_bytes for process in processes)
+        return grown_bytes + self._shelf.size_bytes > self._total_bytes
+
     def _relieve(self, processes: list[Process]) -> None:
-        shares = _shares_bytes(processes)
-        if sum(shares) > self._total_bytes:
-            share, largest = max(zip(shares, processes, strict=True), key=itemgetter(0))
-            largest.condemn(f"it held {share >> 20:,} MiB, the most of all, when memory ran out")
+        shares_bytes = self._shelf.shares_bytes()
+        for process in processes:
+            shares_bytes[process.serial] += process.grown_bytes
+        largest = max(processes, key=lambda process: shares_bytes[process.serial])
+        share = shares_bytes[largest.serial] >> 20
+        largest.condemn(f"it held {share:,} MiB, the most of all, when memory ran out")
 
     def close(self) -> None:
         """Stop looking."""
         self._next.cancel()
 
 
-def _grown(process: Process) -> Memory:
-    now, ready = memory_of(process.host_pid), process.ready
-    return Memory(
-        now.resident_bytes - ready.resident_bytes, max(0, now.shared_bytes - ready.shared_bytes)
-    )
+def _grown_bytes(process: Process) -> int:
+    """Return what it holds by itself beyond what it began with.
 
-
-def _shares_bytes(processes: list[Process]) -> list[int]:
-    """Return what each accounts for; all together, arrays count no more than once.
-
-    Memory that is shared and was not sent by the host is the worker's own.
+    Shared memory that is neither a library's nor was sent by the host is its own, too.
     """
-    mapped = sum(process.arrays_bytes for process in processes)
-    sent = {inode: size for process in processes for inode, size in process.sent.items()}
-    part = min(1.0, sum(sent.values()) / mapped) if mapped else 1.0
-    return [
-        process.grown.resident_bytes - round((1 - part) * process.arrays_bytes)
-        for process in processes
-    ]
+    now, ready = memory_of(process.host_pid), process.ready
+    begun_bytes = ready.shared_bytes + process.sent_bytes + _LIBRARIES_BYTES
+    return max(0, now.own_bytes - ready.own_bytes) + max(0, now.shared_bytes - begun_bytes)

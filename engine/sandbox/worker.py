@@ -53,7 +53,7 @@ class Asker:
 
     def __call__(self, method: str, arguments: dict[str, object]) -> object:
         """Return the host's answer, or raise what it refused with."""
-        question = Ask(self.block_id, method, _jsonable(arguments))
+        question = Ask(self.block_id, method, _packed(arguments))
         # An interrupt in the middle of a frame would cut the stream in two.
         signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
         try:
@@ -76,10 +76,9 @@ def _exception(kind: str) -> type[Exception]:
     return RuntimeError
 
 
-def _jsonable(arguments: dict[str, object]) -> dict[str, object]:
-    """Turn numpy values, tuples and sets into plain ones; refuse what has no plain form."""
-    packed = msgspec.msgpack.encode(arguments, enc_hook=_plain)
-    return msgspec.msgpack.decode(packed, type=dict[str, object])
+def _packed(arguments: dict[str, object]) -> msgspec.Raw:
+    """Pack numpy values, tuples and sets as plain ones; refuse what has no plain form."""
+    return msgspec.Raw(msgspec.msgpack.encode(arguments, enc_hook=_plain))
 
 
 def _plain(value: object) -> object:

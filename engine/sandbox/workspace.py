@@ -4,6 +4,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Generator, Mapping
 
+import msgspec
+
 from engine.errors import SandboxError
 from engine.sandbox import Limits, printed
 from engine.sandbox.channel import LostError
@@ -14,10 +16,8 @@ from engine.sandbox.protocol import Ask, Begin, Done, Failure, Give, Ready, Run,
 from engine.sandbox.questions import Questions, Reply
 from engine.sandbox.stint import Stint
 from engine.sandbox.watchdog import memory_of
-from engine.transcript import Execution, ExecutionError
+from engine.transcript import NAMESPACE_LOST, Execution, ExecutionError
 
-LOST = "NamespaceLost"
-"""Kind of the error of a block that cost the process, and with it every variable."""
 MAX_CODE_CHARS = 1_000_000
 
 _GRACE_S = 2.0
@@ -37,10 +37,13 @@ class ProcessWorkspace:
         fork: Callable[[], Awaitable[Process]],
         cores: Cores,
         begin: Begin,
-        ask: Callable[[], Questions],
+        ask: Callable[[int], Questions],
         limits: Limits,
     ) -> None:
-        """Fork workers with `fork`, start them with `begin`, take a block's questions to `ask`."""
+        """Fork workers with `fork`, start them with `begin`.
+
+        `ask` takes the questions of a block; it is told the serial of the worker.
+        """
         self._fork = fork
         self._cores = cores
         self._begin = begin
@@ -92,7 +95,7 @@ class ProcessWorkspace:
         # Half a surrogate pair has no form on the channel, nor in the journal.
         code = code.encode("utf-8", "replace").decode("utf-8")
         process = self._process or await self.start()
-        questions = self._ask()
+        questions = self._ask(process.serial)
         stint = Stint(self._cores, process)
         try:
             failure = await self._outcome(stint, process, questions, code)
@@ -105,7 +108,7 @@ class ProcessWorkspace:
         return Execution(
             code=code,
             output=output,
-            error=None if failure is None else ExecutionError(failure.kind, plain(failure.message)),
+            error=None if failure is None else ExecutionError(failure.kind, failure.message),
             calls=questions.calls,
             duration_s=stint.used_s,
         )
@@ -129,25 +132,26 @@ class ProcessWorkspace:
         printed.clear(process.printed_fd)
         try:
             async with stint:
-                await self._hand_over(process)
+                await self._hand_over(stint, process)
                 await process.channel.send(run)
                 return await self._converse(stint, process, questions, run.id)
         except (LostError, ViolationError) as lost:
             how = await process.end()
-            return Failure(kind=LOST, message=f"{str(lost) or how}; all variables are lost")
+            message = f"{str(lost) or how}; all variables are lost"
+            return Failure(kind=NAMESPACE_LOST, message=message)
 
-    async def _hand_over(self, process: Process) -> None:
+    async def _hand_over(self, stint: Stint, process: Process) -> None:
         """Tell the process of what was given since it began.
 
         Raises:
-            LostError: it cannot load that: earlier blocks have bent its imports.
+            LostError: it cannot load that, or not in time: earlier blocks have bent its imports.
         """
         if not self._given:
             return
         await process.channel.send(Give(self._given))
         self._given = {}
         try:
-            reply = await process.channel.receive(_BEGIN_S)
+            reply = await stint.receive(self._limits.wall_s)
         except TimeoutError:
             raise LostError("modules could not be loaded in time") from None
         if not isinstance(reply, Ready):
@@ -171,7 +175,7 @@ class ProcessWorkspace:
             if isinstance(frame, Ready) or frame.id != block_id:
                 raise ViolationError("a frame of another block")
             if isinstance(frame, Done):
-                return frame.failure
+                return frame.failure and _as_told(frame.failure)
             await self._reply(stint, process, questions, frame, is_late=is_late)
 
     async def _reply(
@@ -181,11 +185,12 @@ class ProcessWorkspace:
             reply = Reply(questions.refuse(ask, "TimeoutError", "the time of the block is up"))
         else:
             reply = await questions.reply(ask, stint.rest)
-        if reply.memory is None:
+        if reply.loan is None:
             await process.channel.send(reply.frame)
         else:
-            process.sent[reply.memory.inode] = reply.memory.size_bytes
-            await process.channel.send(reply.frame, reply.memory.fd)
+            process.sent_bytes += reply.loan.memory.size_bytes
+            await process.channel.send(reply.frame, reply.loan.fd)
+            reply.loan.close()
 
     def _not_interruptible(self) -> str:
         return f"the block ran longer than {self._limits.wall_s:g} s and did not stop when told to"
@@ -198,6 +203,14 @@ class ProcessWorkspace:
             line_end = "\n" if text and not text.endswith("\n") else ""
             text += line_end + (failure.traceback or f"{failure.kind}: {failure.message}\n")
         return plain(text)
+
+
+def _as_told(failure: Failure) -> Failure:
+    """Return what a worker tells of a failure, which is never the loss of its namespace."""
+    kind = plain(failure.kind) or "Exception"
+    if kind == NAMESPACE_LOST:
+        kind = f"__main__.{kind}"
+    return msgspec.structs.replace(failure, kind=kind, message=plain(failure.message))
 
 
 def _block_ids() -> Generator[int]:

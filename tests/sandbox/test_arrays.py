@@ -1,7 +1,9 @@
 """Arrays as answers: what model code gets, what it cannot do with it, what the record keeps."""
 
 import asyncio
+import mmap
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +20,7 @@ from engine.sandbox.arrays import as_recorded, is_description
 from engine.sandbox.host import ProcessSandbox
 from engine.sandbox.mapped import value_of
 from engine.sandbox.protocol import WithArrays
-from engine.sandbox.shelf import MAX_ARRAY_BYTES, SealedMemory, Shelf
+from engine.sandbox.shelf import MAX_ARRAY_BYTES, Loan, SealedMemory, Shelf
 from engine.sandbox.workspace import ProcessWorkspace
 from engine.transcript import Call, Execution
 from tests.sandbox.workshop import MODULES
@@ -236,6 +238,44 @@ async def _until_n_fds(n_fds: int) -> None:
     async with asyncio.timeout(20):
         while _n_fds() > n_fds:
             await asyncio.sleep(0.01)
+
+
+@linux_only
+async def test_memory_shows_who_holds_it_by_a_descriptor_a_message_or_a_mapping() -> None:
+    memory = SealedMemory({"": MATRIX})
+    by_descriptor, by_message, by_mapping = (Loan(memory, holder) for holder in (7, 8, 9))
+    ours, its = socket.socketpair()
+    socket.send_fds(ours, [b"x"], [by_message.fd])
+    by_message.close()
+    mapped = mmap.mmap(by_mapping.fd, memory.size_bytes, mmap.MAP_SHARED, mmap.PROT_READ)
+    by_mapping.close()
+    assert sorted(memory.holders()) == [7, 8, 9]
+    by_descriptor.close()
+    mapped.close()
+    assert memory.holders() == [8]
+    ours.close()
+    its.close()
+    assert not memory.is_held
+
+
+@linux_only
+async def test_what_is_held_stays_on_the_shelf_and_is_shared() -> None:
+    shelf = Shelf(kept_bytes=0)
+    held = await shelf.parcel({"": MATRIX}, 7)
+    for number in range(8):
+        await shelf.parcel({"": np.full(16, number, np.int64)})
+    again = await shelf.parcel({"": MATRIX}, 8)
+    assert again.memory is held.memory
+    assert shelf.shares_bytes() == {7: held.size_bytes // 2, 8: held.size_bytes // 2}
+
+
+@linux_only
+async def test_where_memory_is_scarce_only_what_is_held_is_kept() -> None:
+    shelf = Shelf()
+    held = await shelf.parcel({"": MATRIX})
+    await shelf.parcel({"": MATRIX + 1})
+    shelf.shed()
+    assert shelf.size_bytes == held.size_bytes
 
 
 async def test_without_sealed_memory_arrays_travel_by_value() -> None:

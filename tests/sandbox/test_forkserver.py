@@ -132,3 +132,46 @@ async def test_user_ids_are_used_again_and_never_by_two_at_once() -> None:
         seen = [await _users(sandbox, n_living) for n_living in (3, 2, 3)]
     assert [len(set(users)) for users in seen] == [3, 2, 3]
     assert len({user for users in seen for user in users}) == 3
+
+
+async def test_a_zygote_that_is_killed_before_it_has_read_all_is_gone() -> None:
+    host_end, zygote_end = socket.socketpair()
+    server = ForkServer(host_end)
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: troubles.append(told))
+    host_end.send(b"x")
+    zygote_end.close()
+    with pytest.raises(SandboxError, match="zygote is gone"):
+        await server.hello
+    server.close()
+    assert troubles == []
+
+
+_WITHOUT_A_PIDFD_FOR_THE_SECOND = f"""
+import errno, os, sys
+pidfd_open, n_workers = os.pidfd_open, 0
+def refusing(pid):
+    global n_workers
+    n_workers += sys._getframe(1).f_code.co_name == "_pidfds"
+    if n_workers == 2:
+        n_workers += 1
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return pidfd_open(pid)
+os.pidfd_open = refusing
+{forkserver.BOOT}
+"""
+
+
+async def test_a_worker_that_nobody_could_signal_is_not_born(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forkserver, "BOOT", _WITHOUT_A_PIDFD_FOR_THE_SECOND)
+    async with open_sandbox(LIMITS, minimum=Tier.CONTAINED_ONLY) as sandbox:
+        if Wall.NAMESPACES not in sandbox.walls:
+            pytest.skip("workers can be signalled by their numbers here")
+        async with opened(sandbox) as one, opened(sandbox) as other:
+            await one.execute("x = 41")
+            with pytest.raises(SandboxError, match=r"cannot fork a worker.*Too many open files"):
+                await other.execute("1")
+            assert (await one.execute("x + 1")).output == "42\n"
+            assert (await other.execute("1")).output == "1\n"

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from engine.sandbox import printed
 from engine.sandbox.plaintext import plain
-from engine.sandbox.protocol import Done, Failure, FrameBuffer, FromWorker, ViolationError, pack
+from engine.sandbox.protocol import (
+    Ask,
+    Done,
+    Failure,
+    Frame,
+    FrameBuffer,
+    FromWorker,
+    ViolationError,
+    pack,
+)
 
 _DONE = Done(7, Failure(kind="E", message="m"))
 
@@ -44,6 +53,21 @@ def test_a_frame_comes_out_as_it_went_in() -> None:
     body = buffer.take()
     assert body is not None
     assert msgspec.msgpack.decode(body, type=FromWorker) == _DONE
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Ask(7, "m" * 201, msgspec.Raw(b"\x80")),
+        Done(7, Failure(kind="E" * 201, message="m")),
+        Done(7, Failure(kind="E", message="m" * 2_001)),
+        Done(7, Failure(kind="E", message="m", traceback="t" * 5_001)),
+    ],
+    ids=["method", "kind", "message", "traceback"],
+)
+def test_a_text_longer_than_honest_workers_send_is_refused(frame: Frame) -> None:
+    with pytest.raises(msgspec.ValidationError, match="length <="):
+        msgspec.msgpack.decode(pack(frame)[4:], type=FromWorker)
 
 
 @given(st.binary(max_size=300))

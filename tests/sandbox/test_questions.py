@@ -4,10 +4,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
-from engine.sandbox.protocol import Answered, Ask, Refused
-from engine.sandbox.questions import MAX_CALLS, MAX_LEVELS, MAX_VALUES, Questions
+from engine.sandbox import questions as asking
+from engine.sandbox.protocol import Answered, Ask, Refused, ViolationError
+from engine.sandbox.questions import (
+    MAX_ARGUMENTS_BYTES,
+    MAX_CALLS,
+    MAX_LEVELS,
+    MAX_VALUES,
+    Questions,
+)
 from engine.sandbox.shelf import Shelf
 from engine.transcript import ExecutionError
 
@@ -17,11 +25,15 @@ async def _echo(_method: str, arguments: Mapping[str, object]) -> object:
     return dict(arguments)
 
 
+def _ask(*, method: str = "echo", **arguments: object) -> Ask:
+    return Ask(1, method, msgspec.Raw(msgspec.msgpack.encode(arguments)))
+
+
 def _nested(n_levels: int) -> Ask:
     value: object = 1
     for n in range(n_levels):
         value = [value] if n % 2 else {"x": value}
-    return Ask(1, "echo", {"x": value})
+    return _ask(x=value)
 
 
 async def test_an_argument_as_deep_as_allowed_is_answered() -> None:
@@ -29,7 +41,7 @@ async def test_an_argument_as_deep_as_allowed_is_answered() -> None:
     assert isinstance(reply.frame, Answered)
 
 
-@pytest.mark.parametrize("n_levels", [MAX_LEVELS + 1, 5_000])
+@pytest.mark.parametrize("n_levels", [MAX_LEVELS + 1, 500])
 async def test_an_argument_nested_deeper_is_a_type_error_that_says_the_limit(n_levels: int) -> None:
     questions = Questions(_echo, 5.0, Shelf())
     reply = await questions.reply(_nested(n_levels))
@@ -40,14 +52,14 @@ async def test_an_argument_nested_deeper_is_a_type_error_that_says_the_limit(n_l
 
 async def test_a_late_question_nested_too_deep_is_refused_and_not_recorded() -> None:
     questions = Questions(_echo, 5.0, Shelf())
-    refused = questions.refuse(_nested(5_000), "TimeoutError", "the time of the block is up")
+    refused = questions.refuse(_nested(500), "TimeoutError", "the time of the block is up")
     assert refused.kind == "TimeoutError"
     assert questions.calls == ()
 
 
 async def test_answers_that_took_too_long_together_are_followed_by_a_recorded_refusal() -> None:
     questions = Questions(_echo, 5.0, Shelf(), answers_s=0.001)
-    frames = [(await questions.reply(Ask(n, "echo", {}))).frame for n in range(2)]
+    frames = [(await questions.reply(_ask())).frame for _ in range(2)]
     assert [type(frame) for frame in frames] == [Answered, Refused]
     late = "the answers to this block took too long together: go on in the next one"
     assert questions.calls[-1].error == ExecutionError("RuntimeError", late)
@@ -56,16 +68,16 @@ async def test_answers_that_took_too_long_together_are_followed_by_a_recorded_re
 @pytest.mark.parametrize(("n_more", "frame"), [(0, Answered), (1, Refused)])
 async def test_an_argument_has_a_bounded_number_of_values(n_more: int, frame: type) -> None:
     values = [0] * (MAX_VALUES - 1 + n_more)
-    reply = await Questions(_echo, 5.0, Shelf()).reply(Ask(1, "echo", {"x": values}))
+    reply = await Questions(_echo, 5.0, Shelf()).reply(_ask(x=values))
     assert type(reply.frame) is frame
 
 
 async def test_questions_that_are_not_put_count_as_well() -> None:
     questions = Questions(_echo, 5.0, Shelf())
-    odd = Ask(1, "echo", {"x": b"x"})
+    odd = _ask(x=b"x")
     for _ in range(MAX_CALLS):
         await questions.reply(odd)
-    one_more = await questions.reply(Ask(1, "echo", {}))
+    one_more = await questions.reply(_ask())
     assert isinstance(one_more.frame, Refused)
     assert one_more.frame.message.startswith("too many introspection calls")
 
@@ -73,7 +85,7 @@ async def test_questions_that_are_not_put_count_as_well() -> None:
 async def test_late_questions_beyond_the_limit_are_not_recorded() -> None:
     questions = Questions(_echo, 5.0, Shelf())
     for _ in range(MAX_CALLS + 1):
-        questions.refuse(Ask(1, "echo", {}), "TimeoutError", "late")
+        questions.refuse(_ask(), "TimeoutError", "late")
     assert len(questions.calls) == MAX_CALLS
 
 
@@ -88,5 +100,40 @@ async def test_the_clock_rests_for_questions_that_are_put_and_no_others() -> Non
 
     questions = Questions(_echo, 5.0, Shelf())
     for argument in (b"x", [0] * MAX_VALUES, 1):
-        await questions.reply(Ask(1, "echo", {"x": argument}), rest)
+        await questions.reply(_ask(x=argument), rest)
     assert n_rests == 1
+
+
+@pytest.mark.parametrize("key", [1, None, b"x"])
+async def test_a_key_that_is_no_text_is_a_type_error(key: object) -> None:
+    reply = await Questions(_echo, 5.0, Shelf()).reply(_ask(x={key: 1}))
+    assert isinstance(reply.frame, Refused)
+    assert reply.frame.kind == "TypeError"
+
+
+async def test_arguments_that_are_too_large_are_refused_unread() -> None:
+    garbage = msgspec.Raw(b"\xc1" * (MAX_ARGUMENTS_BYTES + 1))
+    reply = await Questions(_echo, 5.0, Shelf()).reply(Ask(1, "echo", garbage))
+    assert reply.frame == Refused(1, "TypeError", "arguments may have at most 256 KiB")
+
+
+@pytest.mark.parametrize("arguments", [[1], {1: 2}, "x"])
+async def test_arguments_that_are_no_map_by_name_break_the_protocol(arguments: object) -> None:
+    raw = msgspec.Raw(msgspec.msgpack.encode(arguments))
+    with pytest.raises(ViolationError, match="unreadable arguments"):
+        await Questions(_echo, 5.0, Shelf()).reply(Ask(1, "echo", raw))
+
+
+async def test_the_name_of_a_method_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "MAX_BYTES", 150)
+    questions = Questions(_echo, 5.0, Shelf())
+    frames = [(await questions.reply(_ask(method="m" * 150))).frame for _ in range(2)]
+    assert [type(frame) for frame in frames] == [Answered, Refused]
+
+
+async def test_values_are_counted_by_what_they_weigh_in_memory() -> None:
+    questions = Questions(_echo, 5.0, Shelf())
+    empty: dict[str, object] = {}
+    many = _ask(x=[empty] * (MAX_VALUES - 1))
+    frames = [(await questions.reply(many)).frame for _ in range(4)]
+    assert [type(frame) for frame in frames] == [Answered] * 3 + [Refused]

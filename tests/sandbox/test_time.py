@@ -179,3 +179,41 @@ async def test_nothing_computes_between_blocks() -> None:
         await asyncio.sleep(0.5)
         assert worker.cpu_times().user - before < 0.1
     assert done.error is None
+
+
+_ASK_AND_GO_ON = """
+import time
+from introspection import probe
+asker = probe.__builtins__["_ask"]
+known = type(asker).__call__.__globals__
+asker._wire.send(known["Ask"](asker.block_id, "wait", known["_packed"]({"s": 1.0})))
+began, before = time.monotonic(), time.process_time()
+while time.monotonic() - began < 0.9: pass
+print(time.process_time() - before < 0.2)
+answer = asker._wire.receive(known["_DECODER"])
+"""
+
+
+async def test_nothing_computes_while_the_host_answers() -> None:
+    async with open_sandbox(LIMITS, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+        execution = await workspace.execute(_ASK_AND_GO_ON)
+    assert execution.output == "True\n"
+
+
+_BEND_IMPORTS = """
+import sys
+class Slow:
+    def find_spec(self, *what):
+        while True: pass
+sys.meta_path.insert(0, Slow())
+"""
+
+
+async def test_imports_that_were_bent_compute_no_longer_than_a_block() -> None:
+    async with open_sandbox(SHORT, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+        await workspace.execute(_BEND_IMPORTS)
+        workspace.give({"given": ""})
+        async with asyncio.timeout(30):
+            lost = await workspace.execute("1")
+    assert lost.error is not None
+    assert lost.error.message == "modules could not be loaded in time; all variables are lost"

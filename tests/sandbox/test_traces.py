@@ -1,6 +1,7 @@
 """What model code can find out about the machine: nothing by any object that it can reach."""
 
 import json
+import platform
 import sys
 import sysconfig
 from pathlib import Path
@@ -67,3 +68,22 @@ async def test_what_python_tells_of_itself_is_public(workspace: ProcessWorkspace
     assert execution.error is None
     assert execution.output.splitlines()[1] == "b'python'"
     assert not any(folder in execution.output for folder in _folders())
+
+
+_WHERE_THE_STACK_BEGAN = """
+import ctypes
+address = ctypes.c_void_p.in_dll(ctypes.CDLL(None), '__libc_stack_end').value
+n_words = ctypes.c_long.from_address(address).value
+words = [ctypes.c_char_p.from_address(address + 8 * (n + 1)).value for n in range(n_words)]
+getauxval = ctypes.CDLL(None).getauxval
+getauxval.restype = ctypes.c_char_p
+print(n_words > 3, words, getauxval(31))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library, another symbol")
+async def test_what_the_program_was_started_with_is_gone_from_the_stack(
+    workspace: ProcessWorkspace,
+) -> None:
+    execution = await workspace.execute(_WHERE_THE_STACK_BEGAN)
+    assert execution.output == "True [b'python'" + ", b''" * 8 + "] b''\n"

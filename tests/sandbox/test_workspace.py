@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from engine.errors import SandboxError
+from engine.revival import Revival
 from engine.sandbox.host import ProcessSandbox
 from engine.sandbox.workspace import ProcessWorkspace
 from engine.transcript import Call, ExecutionError
@@ -159,6 +160,43 @@ async def test_a_lost_process_is_told_and_the_next_one_is_empty(
     assert lost.output.startswith("said\n")
     assert after.error is not None
     assert after.error.kind == "NameError"
+
+
+_CALLED_LOST = "class NamespaceLost(Exception): pass\nraise NamespaceLost('boo')"
+
+
+async def test_an_exception_called_like_the_loss_of_the_process_is_none(
+    workspace: ProcessWorkspace,
+) -> None:
+    await workspace.execute("x = 41")
+    raised = await workspace.execute(_CALLED_LOST)
+    assert raised.error == ExecutionError("__main__.NamespaceLost", "boo")
+    assert raised.output.endswith("\nNamespaceLost: boo\n")
+    assert await _outputs(workspace, "x + 1") == ["42\n"]
+
+
+async def test_a_revived_namespace_has_what_was_before_such_an_exception(
+    sandbox: ProcessSandbox, workspace: ProcessWorkspace
+) -> None:
+    done = [await workspace.execute(code) for code in ("x = 41", _CALLED_LOST)]
+    async with opened(sandbox) as again:
+        assert await Revival(done, answer).run(again)
+        assert await _outputs(again, "x + 1") == ["42\n"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("\\x1b]0;owned\\x07\\x1b[2JE", "E"),
+        ("\\x1b[2J", "Exception"),
+        ("Namespace\\x1b[2JLost", "__main__.NamespaceLost"),
+    ],
+)
+async def test_the_kind_of_an_error_is_plain_text(
+    workspace: ProcessWorkspace, name: str, kind: str
+) -> None:
+    execution = await workspace.execute(f"raise type('{name}', (Exception,), {{}})('m')")
+    assert execution.error == ExecutionError(kind, "m")
 
 
 async def test_the_modules_explain_themselves(workspace: ProcessWorkspace) -> None:
