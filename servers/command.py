@@ -24,12 +24,19 @@ _SHUTDOWN_S = 5
 _NOT_INHERITED = ("VLLM_PORT",)
 """vLLM's internal port, which must not be set (serving-gpu.md section 4)."""
 _SECRET = re.compile(
-    r"SECRET|PASSW|PASSPHRASE|CREDENTIAL|COOKIE|(KEYS?|TOKEN)(?![A-Z])"
-    r"|(?<![A-Z])(PAT|PASS|AUTH)(?![A-Z])",
+    r"SECRET|PASSW|PASSPHRASE|CREDENTIAL|COOKIE|BEARER|WEBHOOK|CONNECTION_STRING"
+    r"|(KEYS?|TOKENS?|CREDS?|(?<!BY)(?<!COM)PASS|(?<=[A-Z_])(?<!OLD)PWD)(?![A-Z])"
+    r"|(?<![A-Z])(PAT|AUTH|JWT|DSN)(?![A-Z])"
+    r"|(?<![A-Z])(DATABASE|DB|REDIS|MONGO(DB)?|POSTGRES(QL)?|MYSQL|AMQP|BROKER)_?UR[IL]",
     re.IGNORECASE,
 )
-"""Names of variables that hold secrets; not PATH, TOKENIZERS_PARALLELISM or MAX_TOKENS."""
-_FOR_THE_HUB = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN")
+"""Names of variables that hold secrets; not PATH, PWD or TOKENIZERS_PARALLELISM."""
+_NO_SECRET = re.compile(r"(.*_)?(MAX|MIN|NUM)_(\w+_)?TOKENS|HF_HUB_DISABLE_\w+", re.IGNORECASE)
+"""Names that only look so."""
+_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
+"""Values that are addresses with a password in them."""
+_PROXY = re.compile(r"(.*_)?PROXY", re.IGNORECASE)
+FOR_THE_HUB = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN")
 """The secrets that a server is let have: gated weights are fetched with them."""
 
 
@@ -90,16 +97,24 @@ def environment(
     server: ServerPlan, *, inherited: Mapping[str, str], api_key: str | None = None
 ) -> dict[str, str]:
     """Complete environment of the server's process: no secrets but those that it needs."""
-    kept = without_secrets(inherited, but=_FOR_THE_HUB)
+    kept = without_secrets(inherited, but=FOR_THE_HUB)
     own = variables(server, api_key=api_key)
     return {name: value for name, value in kept.items() if name not in _NOT_INHERITED} | own
 
 
 def without_secrets(inherited: Mapping[str, str], *, but: Container[str] = ()) -> dict[str, str]:
-    """Return the variables that a server may be given: none called like a secret, `but` these."""
+    """Return the variables that a server may be given: none that looks secret, `but` these."""
     return {
-        name: value for name, value in inherited.items() if name in but or not _SECRET.search(name)
+        name: value
+        for name, value in inherited.items()
+        if name in but or not _looks_secret(name, value)
     }
+
+
+def _looks_secret(name: str, value: str) -> bool:
+    if _SECRET.search(name) and not _NO_SECRET.fullmatch(name):
+        return True
+    return bool(_WITH_PASSWORD.match(value)) and not _PROXY.fullmatch(name)
 
 
 def argv_of(plan: LaunchPlan, *, first_port: int = FIRST_PORT) -> tuple[tuple[str, ...], ...]:

@@ -14,7 +14,7 @@ import psutil
 
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
-from servers.identity import is_alive, started_at
+from servers.identity import Birth, birth_of, is_alive, started_at
 from servers.model import Precision
 
 CACHE_VARIABLE = "XDG_CACHE_HOME"
@@ -41,7 +41,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     started: float
-    """When the process was started, seconds since the epoch, as the system counts."""
+    """When the process was started, seconds since the epoch, by the clock of that time."""
+    birth: Birth
     kind: Literal["vllm", "embedded"]
     names: tuple[str, ...]
     """What it was asked to serve."""
@@ -59,9 +60,11 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 def kept_here(kind: Literal["vllm", "embedded"], names: tuple[str, ...], log_dir: Path) -> Kept:
     """Describe this very process, which has just begun to start servers."""
     pid = os.getpid()
-    started = started_at(pid)
+    started, birth = started_at(pid), birth_of(pid)
     assert started is not None, "this process is there"
-    return Kept(pid=pid, started=started, kind=kind, names=names, log_dir=str(log_dir.resolve()))
+    assert birth is not None, "this process is there"
+    where = str(log_dir.resolve())
+    return Kept(pid=pid, started=started, birth=birth, kind=kind, names=names, log_dir=where)
 
 
 def make_directory(path: Path, named_by: str = CACHE_VARIABLE) -> Path:
@@ -86,18 +89,24 @@ def write_kept(directory: Path, kept: Kept) -> None:
     """Write the file of a `serve`, all at once.
 
     Raises:
-        NotReadyError: its directory cannot be made; names the remedy.
+        NotReadyError: it cannot be written; names the remedy.
     """
     make_directory(directory)
-    draft = _path(directory, kept.pid).with_suffix(".draft")
-    draft.write_bytes(msgspec.json.encode(kept))
-    draft.replace(_path(directory, kept.pid))
+    path = _path(directory, kept.pid)
+    draft = path.with_suffix(".draft")
+    try:
+        draft.write_bytes(msgspec.json.encode(kept))
+        draft.replace(path)
+    except OSError as error:
+        raise NotReadyError(
+            f"{path}: cannot be written ({error.strerror}). Make room on its disk, or point "
+            f"{CACHE_VARIABLE} at a directory that can be written."
+        ) from error
 
 
 def remove_kept(directory: Path, pid: int) -> None:
     """Forget the `serve` with this process id."""
-    with contextlib.suppress(OSError):
-        _path(directory, pid).unlink()
+    _remove(_path(directory, pid))
 
 
 def read_kept(directory: Path) -> tuple[Kept, ...]:
@@ -105,16 +114,16 @@ def read_kept(directory: Path) -> tuple[Kept, ...]:
     found: list[Kept] = []
     for path in directory.glob("*.json"):
         kept = _read(path)
-        if kept is not None and is_alive(kept.pid, kept.started):
+        if kept is not None and is_alive(kept.pid, kept.birth):
             found.append(kept)
         else:
-            path.unlink(missing_ok=True)
+            _remove(path)
     return tuple(sorted(found, key=lambda one: one.started))
 
 
 def stop_kept(directory: Path, kept: Kept, *, term_s: float = STOP_S) -> None:
     """End a `serve` and all its servers: SIGTERM, time to end, SIGKILL. Blocks."""
-    if is_alive(kept.pid, kept.started):
+    if is_alive(kept.pid, kept.birth):
         with contextlib.suppress(psutil.NoSuchProcess):
             _end(psutil.Process(kept.pid), term_s)
     remove_kept(directory, kept.pid)
@@ -128,6 +137,11 @@ def _end(process: psutil.Process, term_s: float) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     psutil.wait_procs(left, timeout=_KILL_S)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _path(directory: Path, pid: int) -> Path:

@@ -24,6 +24,8 @@ class Method(StrEnum):
     AWQ = "awq"
     GPTQ = "gptq"
     W4A16 = "w4a16"
+    FP4 = "fp4"
+    """4-bit floats (NVFP4, MXFP4) in small groups with 8-bit scales."""
     W8A16 = "w8a16"
     W8A8 = "w8a8"
     FP8 = "fp8"
@@ -68,6 +70,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """Which files of the repository are meant, where it holds several sets (GGUF)."""
     weights_bytes: int | None = None
     """Measured size of the files; None: computed from the architecture."""
+    group_size: Count | None = None
+    """How many weights share a scale; None: as many as is usual for the method."""
 
 
 class ModelPreset(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,23 +11,35 @@ Qwen2.5-3B-Instruct-GGUF (2,104,932,768 bytes in Q4_K_M, 3,616,088,480 in Q8_0) 
 (1,117,320,736 in Q4_K_M), within 1 %.
 """
 
+from typing import NamedTuple
+
 from servers.model import Architecture, Method, ModelPreset, Precision, Variant
 
-_GROUP = 128
 _HALF = 2
 
-_BYTES_PER_LINEAR_WEIGHT: dict[tuple[Method, Precision], float] = {
-    (Method.AWQ, "4bit"): 0.5 + 2.5 / _GROUP,
-    (Method.GPTQ, "4bit"): 0.5 + 2.5 / _GROUP,
-    (Method.W4A16, "4bit"): 0.5 + 2 / _GROUP,
-    (Method.GPTQ, "8bit"): 1 + 3 / _GROUP,
-    (Method.W8A16, "8bit"): 1 + 2 / _GROUP,
-    (Method.W8A8, "8bit"): 1.002,
-    (Method.FP8, "8bit"): 1.002,
-    (Method.ONLINE_FP8, "8bit"): 1.002,
+
+class _Format(NamedTuple):
+    """What a linear weight takes."""
+
+    weight_bytes: float
+    scale_bytes: float = 0
+    """Of what a group of weights shares: a scale and, for AWQ and GPTQ, a packed zero point."""
+    group_size: int = 128
+    """Where a variant does not say it."""
+
+
+_FORMATS: dict[tuple[Method, Precision], _Format] = {
+    (Method.AWQ, "4bit"): _Format(0.5, 2.5),
+    (Method.GPTQ, "4bit"): _Format(0.5, 2.5),
+    (Method.W4A16, "4bit"): _Format(0.5, 2),
+    (Method.FP4, "4bit"): _Format(0.5, 1, 16),
+    (Method.GPTQ, "8bit"): _Format(1, 3),
+    (Method.W8A16, "8bit"): _Format(1, 2),
+    (Method.W8A8, "8bit"): _Format(1.002),
+    (Method.FP8, "8bit"): _Format(1.002),
+    (Method.ONLINE_FP8, "8bit"): _Format(1.002),
 }
-"""Packed weight, a 16-bit scale per group of 128 and, for AWQ and GPTQ, a packed zero point; 8-bit
-formats with one scale per output channel cost 2 thousandths more than their weights."""
+"""8-bit formats with one scale per output channel cost 2 thousandths more than their weights."""
 
 _GGUF_BYTES_PER_WEIGHT: dict[Precision, float] = {"fp16": 2.0, "8bit": 34 / 32, "4bit": 5 / 8}
 
@@ -36,7 +48,7 @@ def is_known(method: Method, precision: Precision) -> bool:
     """Return whether weights stored in this way can be of this precision."""
     if method is Method.PLAIN:
         return precision == "fp16"
-    return method is Method.GGUF or (method, precision) in _BYTES_PER_LINEAR_WEIGHT
+    return method is Method.GGUF or (method, precision) in _FORMATS
 
 
 def n_linear_weights(shape: Architecture) -> int:
@@ -73,8 +85,13 @@ def weights_bytes(preset: ModelPreset, variant: Variant, *, plain_width: int = _
         head = shape.vocab * shape.hidden if shape.is_tied else 0
         return round((preset.n_parameters + head) * _GGUF_BYTES_PER_WEIGHT[variant.precision])
     linear = n_linear_weights(preset.architecture)
-    packed = linear * _BYTES_PER_LINEAR_WEIGHT[(variant.method, variant.precision)]
+    packed = linear * _bytes_per_linear_weight(variant)
     return round(packed) + (preset.n_parameters - linear) * _HALF
+
+
+def _bytes_per_linear_weight(variant: Variant) -> float:
+    found = _FORMATS[(variant.method, variant.precision)]
+    return found.weight_bytes + found.scale_bytes / (variant.group_size or found.group_size)
 
 
 def kv_bytes_per_token(shape: Architecture, *, width: int = _HALF) -> int:

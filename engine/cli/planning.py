@@ -193,7 +193,11 @@ def find_hardware(name: str | None) -> HardwareProfile:
         NotReadyError: the driver does not answer.
     """
     if name is None:
-        return detect(visible=child_environment().get("CUDA_VISIBLE_DEVICES"))
+        environment = child_environment()
+        return detect(
+            visible=environment.get("CUDA_VISIBLE_DEVICES"),
+            order=environment.get("CUDA_DEVICE_ORDER"),
+        )
     return this_cpu() if name == "cpu" else get_profile(name)
 
 

@@ -6,7 +6,8 @@ its values.
 Sources: AutoAWQ, `awq/utils/packing_utils.py` (order of the 4-bit values in an int32); AutoGPTQ,
 `auto_gptq/nn_modules/qlinear/qlinear_cuda_old.py` (packing, zero points stored less one,
 `g_idx`); compressed-tensors, `compressors/quantized_compressors/pack_quantized.py` (signed values
-stored with half their range added, packed along the inputs).
+stored with half their range added, packed along the inputs) and `quantization/lifecycle/forward.py`
+(-1 in `weight_g_idx`).
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import NotReadyError
 from engine.introspection.safetensors import Floats, Tensor, read_floats, read_integers
 
 _AWQ_COLUMNS = (0, 2, 4, 6, 1, 3, 5, 7)
@@ -136,9 +138,20 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _group_of(groups: Tensor | None, *, n_inputs: int, n_groups: int) -> npt.NDArray[np.int64]:
-    if groups is not None:
-        return read_integers(groups).astype(np.int64)
-    return np.arange(n_inputs) // -(-n_inputs // n_groups)
+    """Return the scale group of each input; -1 in `groups`: they follow one another."""
+    in_turn = np.arange(n_inputs) // -(-n_inputs // n_groups)
+    if groups is None:
+        return in_turn
+    found = read_integers(groups).view(np.int32).astype(np.int64)
+    if -1 in found:
+        return in_turn
+    if found.size != n_inputs or found.min() < 0 or found.max() >= n_groups:
+        raise NotReadyError(
+            f"The checkpoint is corrupt: {groups.name!r} does not give each of {n_inputs} inputs "
+            f"one of {n_groups} groups. Fetch the checkpoint again, or name another directory with "
+            "--checkpoint."
+        )
+    return found
 
 
 def _awq_outputs(words: Words) -> Floats:

@@ -65,7 +65,8 @@ async def serve(  # noqa: PLR0913 - each by its name, and what few callers say h
     On every exit, the parent's violent death included, the processes end.
 
     Raises:
-        NotReadyError: a file is damaged, or a server did not become ready; has the end of its log.
+        NotReadyError: a file is damaged, a log cannot be written, or a server did not become ready;
+            has the end of its log.
     """
     launch = _Launch(
         log_dir=log_dir,
@@ -97,19 +98,13 @@ async def _start_all(
 
 @asynccontextmanager
 async def _served(model: EmbeddedModel, *, launch: _Launch) -> AsyncGenerator[Endpoint]:
-    log = _prepare(model, log_dir=launch.log_dir)
+    check_model(model)
+    log = launch.log_dir / f"{model.key}.log"
     command = _command(model, launch=launch)
     async with child_server(command, launch.environment, log=log) as child:
         url = await _ready_url(model, child, log=log, start_s=launch.start_s)
         child.watch(lambda: _tell_death(model, child, log=log, on_death=launch.on_death))
         yield _endpoint(model, url=url)
-
-
-def _prepare(model: EmbeddedModel, *, log_dir: Path) -> Path:
-    """Check what is served, and return the log's path in a directory that exists."""
-    check_model(model)
-    log_dir.mkdir(parents=True, exist_ok=True)
-    return log_dir / f"{model.key}.log"
 
 
 def _command(model: EmbeddedModel, *, launch: _Launch) -> list[str]:

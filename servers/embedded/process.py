@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from servers.logs import open_log
+
 _GRACE_S = 5.0
 
 
@@ -94,9 +96,13 @@ class ChildServer(asyncio.SubprocessProtocol):
 async def child_server(
     command: Sequence[str], environment: Mapping[str, str], *, log: Path
 ) -> AsyncGenerator[ChildServer]:
-    """Start `command` with stderr appended to `log`; nothing of it is left on exit."""
+    """Start `command` with stderr appended to `log`; nothing of it is left on exit.
+
+    Raises:
+        NotReadyError: the log cannot be written.
+    """
     loop = asyncio.get_running_loop()
-    with log.open("ab") as stderr:
+    with open_log(log) as stderr:
         _transport, child = await loop.subprocess_exec(
             ChildServer, *command, env=environment, stderr=stderr, start_new_session=True
         )

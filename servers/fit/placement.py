@@ -73,10 +73,11 @@ def split(choices: Sequence[Choice], cards: Sequence[Card]) -> Iterator[tuple[Se
 def can_split(choice: Choice, n_parts: int) -> bool:
     """Heads, and groups of quantised weights, divide evenly over `n_parts` GPUs."""
     shape = choice.preset.architecture
-    has_groups = choice.variant.method in (Method.AWQ, Method.GPTQ, Method.W4A16)
+    has_groups = choice.variant.method in (Method.AWQ, Method.GPTQ, Method.W4A16, Method.FP4)
+    group = choice.variant.group_size or _GROUP
     heads = shape.n_heads % n_parts == 0
     kv_heads = shape.n_kv_heads % n_parts == 0 or n_parts % shape.n_kv_heads == 0
-    groups = not has_groups or shape.intermediate % (_GROUP * n_parts) == 0
+    groups = not has_groups or shape.intermediate % (group * n_parts) == 0
     return heads and kv_heads and groups
 
 

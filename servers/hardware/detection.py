@@ -1,7 +1,8 @@
 """What this machine has: GPUs through NVIDIA's management library, cores and RAM through psutil."""
 
 import os
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import psutil
@@ -13,12 +14,13 @@ from servers.model import Precision
 _FEW_BYTES = 20 << 30
 _SOME_BYTES = 32 << 30
 _CGROUP = Path("/sys/fs/cgroup")
-_LIMITS = (
-    ("memory.max", "memory.stat", "anon"),
-    ("memory/memory.limit_in_bytes", "memory/memory.stat", "rss"),
-)
-"""Of cgroups version 2 and 1: the file with the limit, the file with what is in use, and the word
-there for what is no file's copy."""
+_MEMBERSHIP = Path("/proc/self/cgroup")
+_VERSIONS = (("", "", "memory.max", "anon"), ("memory", "memory", "memory.limit_in_bytes", "rss"))
+"""Of cgroups version 2 and 1: the controller as /proc/self/cgroup names it, its folder, the file
+with the limit, and the word in memory.stat for what is no file's copy."""
+_N_FIELDS = 3
+_BY_SLOT = "PCI_BUS_ID"
+"""The value of CUDA_DEVICE_ORDER with which CUDA numbers cards as NVIDIA's library does."""
 
 Handle = Any
 """Whatever the library hands out: it has no types of its own."""
@@ -74,14 +76,18 @@ class Nvml(Protocol):
         ...
 
 
-def detect(nvml: Nvml | None = None, *, visible: str | None = None) -> HardwareProfile:
+def detect(
+    nvml: Nvml | None = None, *, visible: str | None = None, order: str | None = _BY_SLOT
+) -> HardwareProfile:
     """Look at this machine. Without an NVIDIA driver the result is the profile `cpu`.
 
     `nvml` defaults to NVIDIA's own library. `visible` is the value of CUDA_VISIBLE_DEVICES: which
-    GPUs, by index or UUID, this user may take; None means all.
+    GPUs, by index or UUID, this user may take; None means all. `order` is that of
+    CUDA_DEVICE_ORDER: by what the indices count.
 
     Raises:
-        NotReadyError: there is an NVIDIA driver, but it does not answer as it should.
+        NotReadyError: there is an NVIDIA driver, but it does not answer as it should; or cards
+            differ, and it is not clear which ones the indices mean.
     """
     library = nvml or _own_nvml()
     try:
@@ -89,7 +95,7 @@ def detect(nvml: Nvml | None = None, *, visible: str | None = None) -> HardwareP
     except library.NVMLError:
         return this_cpu()
     try:
-        return _read(library, visible)
+        return _read(library, visible, order)
     except library.NVMLError as error:
         raise NotReadyError(
             f"the NVIDIA driver is there but does not answer ({error}). See whether nvidia-smi "
@@ -99,12 +105,13 @@ def detect(nvml: Nvml | None = None, *, visible: str | None = None) -> HardwareP
         library.nvmlShutdown()
 
 
-def this_cpu(cgroup: Path = _CGROUP) -> HardwareProfile:
+def this_cpu(cgroup: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> HardwareProfile:
     """Describe this machine without its GPUs: cores and RAM that this process may use.
 
-    `cgroup`: where the kernel says what a container may have.
+    `cgroup`: where the kernel says what a container or a job may have. `membership`: where it says
+    which groups this process is in.
     """
-    total_bytes, available_bytes = _ram(cgroup)
+    total_bytes, available_bytes = _ram(cgroup, membership)
     cores = n_cores()
     return HardwareProfile(
         key="cpu",
@@ -117,19 +124,48 @@ def this_cpu(cgroup: Path = _CGROUP) -> HardwareProfile:
     )
 
 
-def _ram(cgroup: Path) -> tuple[int, int]:
-    """Return how much RAM there is and how much of it is available, in a container as outside."""
+def _ram(cgroup: Path, membership: Path) -> tuple[int, int]:
+    """Return how much RAM there is and how much of it is available, in a group as outside."""
     memory = psutil.virtual_memory()
     total, available = memory.total, memory.available
-    for limit, stat, word in _LIMITS:
+    for folder, limit, word in _groups(cgroup, membership):
         try:
-            most = int((cgroup / limit).read_text("ascii"))
-            lines = (cgroup / stat).read_text("ascii").splitlines()
-        except (OSError, ValueError):  # no such version, or "max"
+            most = int((folder / limit).read_text("ascii"))
+            used = _used(folder / "memory.stat", word)
+        except (OSError, ValueError):  # no such group, or "max"
             continue
-        used = sum(int(line.split()[1]) for line in lines if line.startswith(f"{word} "))
         total, available = min(total, most), max(0, min(available, most - used))
     return total, available
+
+
+def _groups(cgroup: Path, membership: Path) -> Iterator[tuple[Path, str, str]]:
+    """Yield the folder of every group that this process is in, and what to read there."""
+    own = _own_groups(membership)
+    for controller, root, limit, word in _VERSIONS:
+        path = PurePosixPath(own.get(controller, "/").lstrip("/"))
+        for each in (path, *path.parents):
+            if ".." not in each.parts:
+                yield cgroup / root / each, limit, word
+
+
+def _own_groups(membership: Path) -> dict[str, str]:
+    """Return controller -> path of the group; of version 2 the controller is "".
+
+    Source: cgroups(7), /proc/pid/cgroup.
+    """
+    try:
+        lines = membership.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return {}
+    fields = [line.split(":", 2) for line in lines]
+    whole = [each for each in fields if len(each) == _N_FIELDS]
+    return {name: path for _, names, path in whole for name in names.split(",")}
+
+
+def _used(stat: Path, word: str) -> int:
+    """Read what a group and all below it use: version 1 counts these by names of their own."""
+    figures = dict(line.split(maxsplit=1) for line in stat.read_text("ascii").splitlines())
+    return int(figures.get(f"total_{word}", figures.get(word, 0)))
 
 
 def mapped_bytes() -> int:
@@ -159,9 +195,11 @@ def _own_nvml() -> Nvml:
     return pynvml
 
 
-def _read(nvml: Nvml, visible: str | None) -> HardwareProfile:
+def _read(nvml: Nvml, visible: str | None, order: str | None) -> HardwareProfile:
     found = [_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
     gpus = tuple(gpu for gpu in found if _is_visible(gpu, visible))
+    if order != _BY_SLOT and len(gpus) < len(found):
+        _check_indices(found, visible or "")
     cpu = this_cpu()
     if not gpus:
         return cpu
@@ -195,8 +233,27 @@ def _is_visible(gpu: Gpu, visible: str | None) -> bool:
     """Names in CUDA_VISIBLE_DEVICES are indices or beginnings of UUIDs."""
     if visible is None:
         return True
-    words = [word.strip() for word in visible.split(",") if word.strip()]
-    return any(word == str(gpu.index) or gpu.uuid.startswith(word) for word in words)
+    return any(word == str(gpu.index) or gpu.uuid.startswith(word) for word in _words(visible))
+
+
+def _words(visible: str) -> list[str]:
+    return [word.strip() for word in visible.split(",") if word.strip()]
+
+
+def _check_indices(gpus: Sequence[Gpu], visible: str) -> None:
+    """Refuse indices by speed, of which only CUDA knows whose they are.
+
+    Source: CUDA C++ programming guide, CUDA_DEVICE_ORDER: by itself FASTEST_FIRST, "a simple
+    heuristic", with the order of the rest unspecified.
+    """
+    names = sorted({gpu.name for gpu in gpus})
+    if len(names) > 1 and any(word.isdecimal() for word in _words(visible)):
+        raise NotReadyError(
+            f"CUDA_VISIBLE_DEVICES is {visible!r}, and this machine has different cards "
+            f"({', '.join(names)}): CUDA counts them by speed, nvidia-smi by slot. Set "
+            f"CUDA_DEVICE_ORDER={_BY_SLOT} to count as nvidia-smi does, or name cards by UUID "
+            "(nvidia-smi -L)."
+        )
 
 
 def _memory(nvml: Nvml, handle: object) -> tuple[int, int]:

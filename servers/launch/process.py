@@ -9,15 +9,13 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import psutil
 
-from engine.errors import NotReadyError, boundary
+from servers.logs import open_log
 
 _KEEPER = Path(__file__).with_name("keeper.py")
-_FULL_BYTES = 16 << 20
-"""Size of a log that is put aside before the next start."""
 _HURRY_S = 2.0
 """Time a server has to end once the launcher is gone."""
 _KEEPER_S = 4.0
@@ -41,7 +39,7 @@ class ServerProcess:
         Raises:
             NotReadyError: the log cannot be written.
         """
-        with _open_log(log) as output:
+        with open_log(log) as output:
             keeper = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-IS", str(_KEEPER), str(term_s), str(_HURRY_S), *argv),
                 stdin=PIPE,
@@ -107,11 +105,3 @@ def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
-
-
-def _open_log(path: Path) -> BinaryIO:
-    with boundary(NotReadyError, f"the log of a server cannot be written ({path})"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > _FULL_BYTES:
-            path.replace(path.with_suffix(".old.log"))
-        return path.open("ab")

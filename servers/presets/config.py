@@ -16,6 +16,7 @@ _METHODS: dict[tuple[str, int], tuple[Precision, Method]] = {
     ("compressed-tensors", 4): ("4bit", Method.W4A16),
     ("compressed-tensors", 8): ("8bit", Method.W8A16),
 }
+_BY_GROUPS = "compressed-tensors"
 _ABSENT = (b"", b"null")
 _WITH_QKV_BIAS = ("qwen2",)
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -24,10 +25,11 @@ _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 class _Weights(msgspec.Struct, frozen=True):
     num_bits: int = 8
     type: str = "int"
+    group_size: int | None = None
 
 
 class _Group(msgspec.Struct, frozen=True):
-    weights: _Weights = _Weights()
+    weights: _Weights | None = None
     input_activations: object = None
 
 
@@ -36,7 +38,29 @@ class _Quantization(msgspec.Struct, frozen=True):
     bits: int = 0
     w_bit: int = 0
     """What AutoAWQ calls its bits."""
-    config_groups: dict[str, _Group] = {}
+    group_size: int | None = None
+    q_group_size: int | None = None
+    """What AutoAWQ calls its groups."""
+    config_groups: dict[str, _Group] | None = None
+
+    @property
+    def group(self) -> _Group | None:
+        """The first group of layers whose weights are quantised, where they are said by groups."""
+        groups = (self.config_groups or {}).values() if self.quant_method == _BY_GROUPS else ()
+        return next((one for one in groups if one.weights), None)
+
+    @property
+    def weights(self) -> _Weights:
+        """How the weights are stored, whichever way it is said."""
+        if self.group and self.group.weights:
+            return self.group.weights
+        size = self.group_size or self.q_group_size
+        return _Weights(num_bits=self.bits or self.w_bit or 8, group_size=size)
+
+    @property
+    def is_of_weights(self) -> bool:
+        """False: only the cache of keys and values is quantised."""
+        return self.quant_method != _BY_GROUPS or self.group is not None
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +118,9 @@ def preset_from_config(
     shape, quantization = _decode(raw, origin)
     _refuse_experts(shape, origin)
     architecture = _architecture(shape)
-    precision, method = _storage(quantization, origin)
-    variant = Variant(precision=precision, method=method, repo=repo, weights_bytes=weights_bytes)
+    variant = msgspec.structs.replace(
+        _variant(quantization, repo, origin), weights_bytes=weights_bytes
+    )
     return ModelPreset(
         key=key,
         title=PurePosixPath(repo).name,
@@ -105,7 +130,7 @@ def preset_from_config(
         licence="see the model's own page",
         needs_wide_dtype=shape.model_type in ("gemma2", "gemma3", "gemma3_text"),
         has_system_role=shape.model_type not in ("gemma", "gemma2"),
-        variants=(variant, *_online(precision, repo)),
+        variants=(variant, *(() if quantization else _online(repo))),
         source=origin,
     )
 
@@ -164,30 +189,37 @@ def _is_tied(shape: _Shape) -> bool:
     return "lm_head.weight" not in names if names else shape.model_type.startswith("gemma")
 
 
-def _storage(config: _Quantization | None, origin: str) -> tuple[Precision, Method]:
-    if config is None:
-        return "fp16", Method.PLAIN
-    group = next(iter(config.config_groups.values()), None)
-    bits = group.weights.num_bits if group else config.bits or config.w_bit or 8
-    found = _METHODS.get((config.quant_method, bits))
+def _variant(config: _Quantization | None, repo: str, origin: str) -> Variant:
+    if config is None or not config.is_of_weights:
+        return Variant(precision="fp16", method=Method.PLAIN, repo=repo)
+    weights = config.weights
+    precision, method = _storage(config, weights, origin)
+    size = weights.group_size or 0
+    return Variant(
+        precision=precision, method=method, repo=repo, group_size=size if size > 0 else None
+    )
+
+
+def _storage(config: _Quantization, weights: _Weights, origin: str) -> tuple[Precision, Method]:
+    found = _METHODS.get((config.quant_method, weights.num_bits))
     if found is None:
         raise UsageError(
-            f"{origin}: weights of kind {config.quant_method!r} with {bits} bits are not known "
-            "here. Known: AWQ 4, GPTQ 4 and 8, fp8, compressed-tensors 4 and 8."
+            f"{origin}: weights of kind {config.quant_method!r} with {weights.num_bits} bits are "
+            "not known here. Known: AWQ 4, GPTQ 4 and 8, fp8, compressed-tensors 4 and 8."
         )
-    if group and found[0] == "8bit":
-        return "8bit", _of_8bit_group(group)
-    return found
+    return found[0], _of_group(config.group, found[1]) if config.group else found[1]
 
 
-def _of_8bit_group(group: _Group) -> Method:
-    if group.weights.type == "float":
+def _of_group(group: _Group, method: Method) -> Method:
+    """Return what `method`, known by the bits, is by the type and the activations too."""
+    is_float = group.weights is not None and group.weights.type == "float"
+    if method is Method.W4A16:
+        return Method.FP4 if is_float else method
+    if is_float:
         return Method.FP8
     return Method.W8A16 if group.input_activations is None else Method.W8A8
 
 
-def _online(precision: Precision, repo: str) -> tuple[Variant, ...]:
-    """Unquantised weights can be turned into 8-bit floats by vLLM while they load."""
-    if precision != "fp16":
-        return ()
+def _online(repo: str) -> tuple[Variant, ...]:
+    """Weights of which no quantisation is said can be turned into 8-bit floats while they load."""
     return (Variant(precision="8bit", method=Method.ONLINE_FP8, repo=repo),)

@@ -45,24 +45,13 @@ def preset_from_gguf(file: Path, *, key: str) -> ModelPreset:
     )
 
 
-def first_gguf(directory: Path) -> Path | None:
-    """Return the GGUF file of a directory, or the first of its parts; None if it has none.
+def models_in(directory: Path) -> tuple[Path, ...]:
+    """Return the GGUF files of a directory; of a model in several parts the first.
 
     What sees for a model (`mmproj`) is no model.
-
-    Raises:
-        UsageError: there are several.
     """
     files = [file for file in sorted(directory.glob("*.gguf")) if _SIGHT not in file.name.lower()]
-    if not files:
-        return None
-    others = [file.name for file in files if file not in parts_of(files[0])]
-    if others:
-        raise UsageError(
-            f"model: {str(directory)!r} has several GGUF files: {files[0].name}, "
-            f"{', '.join(others)}. Name the one that is to be served by its path."
-        )
-    return files[0]
+    return tuple(dict.fromkeys(parts_of(file)[0] for file in files))
 
 
 def _header(file: Path) -> Header:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from engine.errors import NotReadyError, UsageError
 from servers.model import Architecture, Count, Method, ModelPreset, Precision, Variant
 from servers.presets.catalogue import find_preset
 from servers.presets.config import preset_from_config
-from servers.presets.gguf import first_gguf, preset_from_gguf
+from servers.presets.gguf import models_in, preset_from_gguf
 from servers.weights import is_known, n_parameters
 
 Fetch = Callable[[str], bytes]
@@ -62,7 +62,8 @@ def preset_from_path(path: Path) -> ModelPreset:
     both: then a machine without a GPU serves the one, and a GPU the other.
 
     Raises:
-        UsageError: the path, its config.json or its weights are missing or damaged.
+        UsageError: the path, its config.json or its weights are missing or damaged, or there are
+            several GGUF files and nothing else.
     """
     if path.suffix == ".gguf":
         return preset_from_gguf(path, key=_key(path.stem))
@@ -71,20 +72,42 @@ def preset_from_path(path: Path) -> ModelPreset:
             f"model: there is no directory {str(path)!r}. Check the path, or name a preset "
             "(`presets` lists them)."
         )
-    file = first_gguf(path)
-    if not (path / "config.json").is_file():
-        if file is None:
-            raise UsageError(
-                f"model: {str(path)!r} has no config.json and no .gguf file, so it is no "
-                "checkpoint that is known here. Download the whole model, or name a preset "
-                "(`presets` lists them)."
-            )
-        return preset_from_gguf(file, key=_key(path.resolve().name))
-    preset = _preset_of_checkpoint(path)
-    if file is None:
+    if (path / "config.json").is_file():
+        return _beside(models_in(path), _preset_of_checkpoint(path))
+    return preset_from_gguf(_only(models_in(path), path), key=_key(path.resolve().name))
+
+
+def _beside(files: Sequence[Path], preset: ModelPreset) -> ModelPreset:
+    """Return the preset of a checkpoint with what the GGUF files beside it add."""
+    if not files:
         return preset
-    other = preset_from_gguf(file, key=preset.key)
+    if len(files) > 1:
+        note = (
+            f"its GGUF files are left out, because there are several ({_names(files)}): name the "
+            "one that is to be served by its path"
+        )
+        return msgspec.structs.replace(preset, notes=(*preset.notes, note))
+    other = preset_from_gguf(files[0], key=preset.key)
     return msgspec.structs.replace(preset, variants=(*preset.variants, *other.variants))
+
+
+def _only(files: Sequence[Path], directory: Path) -> Path:
+    if not files:
+        raise UsageError(
+            f"model: {str(directory)!r} has no config.json and no .gguf file, so it is no "
+            "checkpoint that is known here. Download the whole model, or name a preset "
+            "(`presets` lists them)."
+        )
+    if len(files) > 1:
+        raise UsageError(
+            f"model: {str(directory)!r} has several GGUF files: {_names(files)}. Name the one that "
+            "is to be served by its path."
+        )
+    return files[0]
+
+
+def _names(files: Sequence[Path]) -> str:
+    return ", ".join(file.name for file in files)
 
 
 def _preset_of_checkpoint(directory: Path) -> ModelPreset:

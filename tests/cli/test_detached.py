@@ -14,8 +14,11 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from msgspec.structs import replace
 
-from servers.kept import Kept, is_alive, kept_here, read_kept, stop_kept, write_kept
+from engine.errors import NotReadyError
+from servers.identity import is_alive
+from servers.kept import Kept, kept_here, read_kept, stop_kept, write_kept
 from tests.cli.fake import fake_vllm, models
 from tests.cli.program import WITHIN_S, program, run
 from tests.servers.launch.starts import alive_in
@@ -126,27 +129,47 @@ async def test_a_killed_serve_takes_its_servers_along_and_is_forgotten(tmp_path:
         assert list(serving_dir(tmp_path).iterdir()) == []
 
 
-@pytest.mark.parametrize("moved_s", [-1000.0, 1000.0])
-def test_a_process_id_that_came_back_is_not_believed_and_not_stopped(
-    tmp_path: Path, moved_s: float
-) -> None:
+def another(own: Kept) -> Kept:
+    """A process that had the same id before."""
+    return replace(own, birth=replace(own.birth, at=own.birth.at - 1))
+
+
+def test_a_process_id_that_came_back_is_not_believed_and_not_stopped(tmp_path: Path) -> None:
     own = kept_here("embedded", ("a",), tmp_path)
-    other = Kept(
-        pid=own.pid, started=own.started + moved_s, kind=own.kind, names=own.names, log_dir=""
-    )
-    write_kept(tmp_path, other)
-    stop_kept(tmp_path, other)
-    assert is_alive(own.pid, own.started), "this very process"
-    write_kept(tmp_path, other)
+    write_kept(tmp_path, another(own))
+    stop_kept(tmp_path, another(own))
+    assert is_alive(own.pid, own.birth), "this very process"
+    write_kept(tmp_path, another(own))
     assert read_kept(tmp_path) == ()
     assert list(tmp_path.glob("*.json")) == []
 
 
+def test_a_process_of_an_earlier_boot_is_not_believed(tmp_path: Path) -> None:
+    own = kept_here("embedded", ("a",), tmp_path)
+    write_kept(tmp_path, replace(own, birth=replace(own.birth, boot="an earlier one")))
+    assert read_kept(tmp_path) == ()
+
+
+@pytest.mark.parametrize("moved_s", [-1000.0, 1000.0])
+def test_a_serve_is_believed_after_the_clock_was_set(tmp_path: Path, moved_s: float) -> None:
+    own = kept_here("embedded", ("a",), tmp_path)
+    kept = replace(own, started=own.started + moved_s)
+    write_kept(tmp_path, kept)
+    assert read_kept(tmp_path) == (kept,)
+
+
 def test_a_dead_process_and_a_torn_file_are_recognised(tmp_path: Path) -> None:
-    write_kept(tmp_path, Kept(pid=2**22 + 1, started=1.0, kind="vllm", names=("a",), log_dir=""))
+    write_kept(tmp_path, replace(kept_here("vllm", ("a",), tmp_path), pid=2**22 + 1))
     (tmp_path / "7.json").write_text('{"pid": 7, "star')
     assert read_kept(tmp_path) == ()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_said_with_what_to_do(tmp_path: Path) -> None:
+    kept = kept_here("embedded", ("a",), tmp_path)
+    (tmp_path / f"{kept.pid}.draft").mkdir()
+    with pytest.raises(NotReadyError, match=r"cannot be written \(.+\).*XDG_CACHE_HOME"):
+        write_kept(tmp_path, kept)
 
 
 async def test_vllm_servers_log_to_files_and_end_with_all_they_started(tmp_path: Path) -> None:

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.planning import Wanted
+from engine.cli.serving.launched import launched
 from engine.cli.weights import snapshot
 from engine.introspection.hub import Place
-from engine.settings import Settings
+from engine.settings import Settings, child_environment
+from servers.embedded.model import tiny_models
+from servers.hardware import PROFILES
 from tests.cli.program import ROOT, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -52,3 +56,14 @@ def test_fetched_weights_are_found_where_the_hub_keeps_them(tmp_path: Path) -> N
     (folder / "snapshots" / "abc" / "config.json").write_text("{}")
     found = snapshot(Settings(hub_cache=tmp_path), Place("Qwen/Qwen2.5-3B-Instruct"))
     assert found == folder / "snapshots" / "abc"
+
+
+async def test_weights_of_a_directory_are_told_as_they_are_turned_into_while_they_load(
+    vllm: Path, tmp_path: Path
+) -> None:
+    weights = tiny_models()[0].directory
+    wanted = Wanted(models=str(weights), hardware="l4_ada", quantization="8bit")
+    serving = launched(wanted, PROFILES["l4_ada"], vllm, child_environment())
+    async with serving.open(tmp_path) as (endpoint,):
+        assert endpoint.checkpoint == str(weights)
+        assert endpoint.quantization == "online-fp8 8-bit"

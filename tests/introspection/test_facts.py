@@ -44,3 +44,12 @@ def test_a_size_that_differs_from_layer_to_layer_is_no_figure(tmp_path: Path) ->
     found = described(tmp_path, {"model_type": "gemma3n", "intermediate_size": [8192, 16384]})
     kept = ModelFacts.model_validate(msgspec.structs.asdict(found))
     assert kept.figures["intermediate_size"] is None
+
+
+def test_a_model_whose_cache_alone_is_quantised_is_not_told_that_its_weights_are(
+    tmp_path: Path,
+) -> None:
+    cache = {"config_groups": {}, "kv_cache_scheme": {"num_bits": 8, "type": "float"}}
+    quantization = {"quant_method": "compressed-tensors", **cache}
+    found = described(tmp_path, {"model_type": "qwen2", "quantization_config": quantization})
+    assert "quantization" not in found.figures

@@ -305,3 +305,100 @@ def test_one_row_is_that_row_of_the_whole(write_checkpoint: Write, index: int) -
     weights = make_weights()
     root = write_checkpoint(awq(weights), declared("awq", 4))
     assert np.array_equal(row(root, index), read(root)[index])
+
+
+@pytest.mark.parametrize(
+    ("buffer", "kind", "shape"),
+    [
+        ("h.0.attn.bias", "BOOL", (1, 1, 8, 8)),
+        ("h.0.attn.bias", "F32", (1, 1, 8, 8)),
+        ("h.0.attn.masked_bias", "F32", ()),
+        ("gpt_neox.layers.0.attention.bias", "BOOL", (1, 1, 8, 8)),
+        ("gpt_neox.layers.0.attention.masked_bias", "F16", ()),
+        ("gpt_neox.layers.0.attention.rotary_emb.inv_freq", "F32", (4,)),
+        ("h.0.attn.causal_mask", "BOOL", (1, 1, 8, 8)),
+        ("embeddings.position_ids", "I64", (1, 8)),
+    ],
+)
+def test_what_is_computed_from_the_configuration_is_no_parameter(
+    write_checkpoint: Write, buffer: str, kind: str, shape: tuple[int, ...]
+) -> None:
+    widths = {"BOOL": np.uint8, "F16": np.float16, "I64": np.int64}
+    stored = {
+        "wte.weight": np.ones((4, 2), np.float32),
+        buffer: (kind, np.ones(shape, widths.get(kind, np.float32))),
+    }
+    found = open_checkpoint(write_checkpoint(stored, {"tie_word_embeddings": False}))
+    assert list(found.parameters) == ["wte.weight"]
+    assert found.n_values == 8
+
+
+@pytest.mark.parametrize("name", ["h.0.attn.bias", "layers.0.attention.bias"])
+def test_a_bias_of_attention_that_was_learnt_is_a_parameter(
+    write_checkpoint: Write, name: str
+) -> None:
+    stored = {name: np.ones(8, np.float32)}
+    assert list(open_checkpoint(write_checkpoint(stored, {})).parameters) == [name]
+
+
+def scaled(shape: tuple[int, ...], scale: tuple[int, ...]) -> dict[str, Any]:
+    stored = {"weight": np.ones(shape, np.int8), "weight_scale": np.ones(scale, np.float32)}
+    return {f"{NAME}.{last}": array for last, array in stored.items()}
+
+
+@pytest.mark.parametrize("scale", [(0,), (N_OUT, 0), (N_OUT + 1,), (N_OUT, N_IN + 1)])
+def test_scales_that_do_not_fit_the_matrix_are_named(
+    write_checkpoint: Write, scale: tuple[int, ...]
+) -> None:
+    root = write_checkpoint(scaled((N_OUT, N_IN), scale), grouped(8))
+    why = open_checkpoint(root).why_no_values
+    assert f"'{NAME}.weight_scale' has the shape {list(scale)}" in why
+
+
+def test_scaled_weights_that_are_no_matrix_are_not_read_without_their_scales(
+    write_checkpoint: Write,
+) -> None:
+    root = write_checkpoint(scaled((2, N_OUT, N_IN), (2, N_OUT, 1)), grouped(8))
+    assert f"'{NAME}.weight' has the shape [2, 24, 64]" in open_checkpoint(root).why_no_values
+
+
+@pytest.mark.parametrize(
+    ("stored", "last", "more"),
+    [
+        (awq(make_weights()), "qweight", declared("awq", 4)),
+        (awq(make_weights()), "qzeros", declared("awq", 4)),
+        (gptq(make_weights(), 4), "qweight", declared("gptq", 4)),
+        (gptq(make_weights(), 4), "qzeros", declared("gptq", 4)),
+        (gptq(make_weights(), 4), "g_idx", declared("gptq", 4)),
+        (signed(make_weights(), 4), "weight_packed", grouped(4)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["F32", "I64", "U8"])
+def test_words_of_another_type_are_named(
+    write_checkpoint: Write,
+    stored: dict[str, Any],
+    last: str,
+    more: dict[str, object],
+    kind: str,
+) -> None:
+    width = {"F32": np.float32, "I64": np.int64, "U8": np.uint8}[kind]
+    name = f"{NAME}.{last}"
+    root = write_checkpoint({**stored, name: (kind, stored[name].astype(width))}, more)
+    assert f"'{name}' is stored as" in open_checkpoint(root).why_no_values
+
+
+def test_a_shape_that_is_stored_as_no_whole_number_is_named(write_checkpoint: Write) -> None:
+    name = f"{NAME}.weight_shape"
+    stored = signed(make_weights(), 4) | {name: np.full(2, np.nan, np.float32)}
+    assert (
+        f"'{name}' is stored as"
+        in open_checkpoint(write_checkpoint(stored, grouped(4))).why_no_values
+    )
+
+
+def test_a_group_that_is_not_there_is_damage(write_checkpoint: Write) -> None:
+    stored = gptq(make_weights(), 4)
+    stored[f"{NAME}.g_idx"] += 1
+    root = write_checkpoint(stored, declared("gptq", 4))
+    with pytest.raises(NotReadyError, match=r"corrupt: 'model.*g_idx'.*--checkpoint"):
+        read(root)

@@ -72,17 +72,35 @@ def test_no_secret_is_inherited_but_what_opens_gated_weights() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["GITHUB_PAT", "PGPASSWORD", "TOKEN", "LAB_APIKEY", "OPENAI_API_KEY_2", "db_pass", "API_KEYS"],
+    [
+        *("GITHUB_PAT", "PGPASSWORD", "TOKEN", "LAB_APIKEY", "OPENAI_API_KEY_2", "db_pass"),
+        *("API_KEYS", "MYSQL_PWD", "SSHPASS", "API_TOKENS", "GOOGLE_CREDS", "JWT", "BEARER"),
+        *("DATABASE_URL", "MONGODB_URI", "SENTRY_DSN", "SLACK_WEBHOOK_URL", "SSH_AUTH_SOCK"),
+    ],
 )
 def test_variable_that_is_called_like_a_secret_is_not_inherited(name: str) -> None:
     assert name not in environment(_server(), inherited={name: "secret"})
 
 
 @pytest.mark.parametrize(
-    "name", ["PATH", "TOKENIZERS_PARALLELISM", "VLLM_MAX_TOKENS", "HF_TOKEN_PATH", "KEYBOARD"]
+    "name",
+    [
+        *("PATH", "PWD", "OLDPWD", "TOKENIZERS_PARALLELISM", "VLLM_MAX_TOKENS", "KEYBOARD"),
+        *("VLLM_MAX_NUM_BATCHED_TOKENS", "LAB_BYPASS", "VLLM_USE_V1", "VLLM_CACHE_ROOT"),
+        *("HF_TOKEN_PATH", "HF_HUB_DISABLE_IMPLICIT_TOKEN", "HF_HOME", "HF_ENDPOINT"),
+        *("CUDA_HOME", "CUDA_MODULE_LOADING", "NCCL_DEBUG", "LD_LIBRARY_PATH", "https_proxy"),
+        *("XDG_RUNTIME_DIR", "PYTORCH_CUDA_ALLOC_CONF", "VLLM_ASSETS_CACHE", "SSL_CERT_FILE"),
+    ],
 )
 def test_variable_that_only_looks_like_a_secret_is_inherited(name: str) -> None:
     assert environment(_server(), inherited={name: "value"})[name] == "value"
+
+
+def test_address_with_a_password_is_inherited_as_a_proxy_only() -> None:
+    address = "http://me:secret@there.example"
+    inherited = {"LAB_INDEX": address, "HTTPS_PROXY": address}
+    given = environment(_server(), inherited=inherited)
+    assert ("LAB_INDEX" in given, "HTTPS_PROXY" in given) == (False, True)
 
 
 def test_variables_that_would_mislead_vllm_are_not_inherited() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from engine.errors import UsageError
 from servers.embedded.model import tiny_models
+from servers.model import Method
 from servers.presets import resolve
 from tests.servers.ggufs import SHAPE, nested, write_header
 
@@ -51,3 +52,12 @@ def test_directory_with_several_models_lists_them(tmp_path: Path) -> None:
 def test_parts_of_one_model_are_one(tmp_path: Path) -> None:
     _copied(tmp_path, "m-00001-of-00002.gguf", "m-00002-of-00002.gguf")
     assert resolve(str(tmp_path)).repo == str(tmp_path / "m-00001-of-00002.gguf")
+
+
+def test_several_models_beside_a_checkpoint_are_left_out_and_noted(tmp_path: Path) -> None:
+    directory = tmp_path / "m"
+    shutil.copytree(tiny_models()[0].directory, directory)
+    _copied(directory, "m-q4.gguf", "m-q8.gguf")
+    preset = resolve(str(directory))
+    assert [one.method for one in preset.variants] == [Method.PLAIN, Method.ONLINE_FP8]
+    assert "m-q4.gguf, m-q8.gguf" in preset.notes[0]

@@ -115,6 +115,53 @@ def test_memory_of_a_container_ends_at_its_limit(
     assert (found.host_bytes, found.host_others_bytes) == (GIB, GIB // 4)
 
 
+@pytest.mark.parametrize(
+    ("line", "folder", "limit", "used"),
+    [
+        ("0::/job/step\n", "job", "memory.max", "anon"),
+        ("0::/job/step\n", "job/step", "memory.max", "anon"),
+        ("4:cpu:/\n3:memory:/job\n", "memory/job", "memory.limit_in_bytes", "total_rss"),
+    ],
+)
+def test_memory_ends_at_the_limits_of_the_groups_that_the_process_is_in(
+    tmp_path: Path, line: str, folder: str, limit: str, used: str
+) -> None:
+    group = tmp_path / "groups" / folder
+    group.mkdir(parents=True)
+    (group / limit).write_text(f"{GIB}\n")
+    (group / "memory.stat").write_text(f"rss 1\n{used} {GIB // 4}\n")
+    (tmp_path / "own").write_text(line)
+    found = this_cpu(tmp_path / "groups", tmp_path / "own")
+    assert (found.host_bytes, found.host_others_bytes) == (GIB, GIB // 4)
+
+
+def test_group_that_is_not_to_be_seen_from_here_sets_no_limit(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("0::/../elsewhere\nodd\n")
+    assert this_cpu(tmp_path, tmp_path / "own").host_bytes == this_cpu(tmp_path).host_bytes
+
+
+def test_number_of_a_card_that_may_be_another_is_refused_with_what_to_do() -> None:
+    with pytest.raises(NotReadyError, match=r"CUDA_VISIBLE_DEVICES is '1'.*PCI_BUS_ID.*UUID"):
+        detect(_Driver(), visible="1", order=None)
+
+
+@pytest.mark.parametrize(
+    ("visible", "order", "names"),
+    [
+        ("1", "PCI_BUS_ID", ("Tesla T4", "NVIDIA L4")),
+        ("0,1", None, ("Tesla T4", "NVIDIA L4")),
+        ("GPU-11", None, ("Tesla T4", "NVIDIA L4")),
+        ("", None, ("Tesla T4", "NVIDIA L4")),
+        ("1", None, ("NVIDIA L4", "NVIDIA L4")),
+    ],
+)
+def test_cards_are_taken_where_it_is_clear_which_are_meant(
+    visible: str, order: str | None, names: tuple[str, ...]
+) -> None:
+    driver = _Driver(names=names)
+    assert detect(driver, visible=visible, order=order) == detect(driver, visible=visible)
+
+
 def test_container_without_a_limit_has_the_memory_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.stat").write_text("anon 7\n")

@@ -10,7 +10,7 @@ from servers.fit import Refusal, Request, fit
 from servers.hardware import PROFILES
 from servers.model import Method, ModelPreset
 from servers.presets import resolve
-from servers.weights import weights_bytes
+from servers.weights import n_linear_weights, weights_bytes
 from tests.cli.program import run
 from tests.hub import hub
 
@@ -75,6 +75,14 @@ def test_directory_is_read_from_its_config_and_its_files(tmp_path: Path) -> None
             },
             Method.W4A16,
         ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "nvfp4-pack-quantized",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "float"}}},
+            },
+            Method.FP4,
+        ),
     ],
 )
 def test_quantised_checkpoint_is_recognised(
@@ -83,6 +91,40 @@ def test_quantised_checkpoint_is_recognised(
     config = {**_CONFIG, "quantization_config": quantization}
     preset = resolve(str(_checkpoint(tmp_path / "q", config)))
     assert [one.method for one in preset.variants] == [method]
+
+
+@pytest.mark.parametrize("groups", [{}, None, {"group_0": {"weights": None}}])
+def test_checkpoint_that_quantises_its_cache_alone_has_plain_weights(groups: object) -> None:
+    cache = {"kv_cache_scheme": {"num_bits": 8, "type": "float"}, "config_groups": groups}
+    storage = {"quant_method": "compressed-tensors", **cache}
+    preset = _of({**_CONFIG, "quantization_config": storage})
+    assert [(one.precision, one.method) for one in preset.variants] == [("fp16", Method.PLAIN)]
+
+
+def _grouped(size: int, kind: str = "int") -> dict[str, object]:
+    group = {"weights": {"num_bits": 4, "type": kind, "group_size": size}}
+    return {"quant_method": "compressed-tensors", "config_groups": {"group_0": group}}
+
+
+@pytest.mark.parametrize(
+    ("quantization", "bytes_per_weight"),
+    [
+        (_grouped(128), 0.5 + 2 / 128),
+        (_grouped(32), 0.5 + 2 / 32),
+        (_grouped(-1), 0.5 + 2 / 128),
+        (_grouped(16, "float"), 0.5 + 1 / 16),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 32}, 0.5 + 2.5 / 32),
+        ({"quant_method": "awq", "w_bit": 4, "q_group_size": 64}, 0.5 + 2.5 / 64),
+    ],
+)
+def test_scales_of_small_groups_count(
+    quantization: dict[str, object], bytes_per_weight: float
+) -> None:
+    preset = _of({**_CONFIG, "quantization_config": quantization})
+    n_linear = n_linear_weights(preset.architecture)
+    plain_bytes = 2 * (preset.n_parameters - n_linear)
+    found = weights_bytes(preset, preset.variants[0])
+    assert found == round(n_linear * bytes_per_weight) + plain_bytes
 
 
 def test_quantisation_by_its_old_name_is_recognised(tmp_path: Path) -> None:

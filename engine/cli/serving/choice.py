@@ -1,6 +1,6 @@
 """Which way of serving is the best that is there."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +11,14 @@ from engine.cli.options import Options
 from engine.cli.planning import DEFAULT_MODELS, Wanted, find_hardware, find_precision, names_of
 from engine.cli.serving import Serving, checkpoints_of
 from engine.cli.serving.embedded import TINY_KEYS, embedded
-from engine.cli.serving.given import endpoints_of, given
+from engine.cli.serving.given import endpoints_of, given, variables_of
 from engine.cli.serving.launched import launched
 from engine.cli.serving.mixed import mixed
 from engine.cli.serving.running import find_kept, kept_serving
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError, UsageError
-from engine.settings import Settings, read_settings
+from engine.settings import Settings, child_environment, read_settings
+from servers.command import FOR_THE_HUB
 from servers.kept import Kept, KeptModel
 from servers.model import Precision
 from servers.presets import find_preset
@@ -63,7 +64,8 @@ def _chosen(options: Options, wanted: Sequence[str], recorded: Iterable[Endpoint
     if not asked:
         return _instead_of(endpoints, options, here)
     at_once = replace(options, alternate="never")  # an arm elsewhere has no turn to wait for
-    return mixed(given(endpoints, asked), _here(at_once, here), wanted)
+    private = variables_of(endpoints)
+    return mixed(given(endpoints, asked), _here(at_once, here, private=private), wanted)
 
 
 def _instead_of(endpoints: Sequence[Endpoint], options: Options, here: Sequence[str]) -> Serving:
@@ -72,38 +74,45 @@ def _instead_of(endpoints: Sequence[Endpoint], options: Options, here: Sequence[
     Raises:
         UsageError: an endpoint is given by a flag: it is not there to be passed over.
     """
-    return given(endpoints, here) if options.endpoint else _here(options, here, options.checkpoint)
+    if options.endpoint:
+        return given(endpoints, here)
+    return _here(options, here, options.checkpoint, private=variables_of(endpoints))
 
 
 def _is_local(name: str) -> bool:
     return name in TINY_KEYS or find_preset(name) is not None or "/" in name
 
 
-def _here(options: Options, names: Sequence[str], checkpoint: Sequence[str] = ()) -> Serving:
+def _here(
+    options: Options,
+    names: Sequence[str],
+    checkpoint: Sequence[str] = (),
+    *,
+    private: Collection[str] = (),
+) -> Serving:
     wanted = Wanted(
         models=",".join(names) or None,
         hardware=options.hardware,
         quantization=options.quantization,
         alternate=options.alternate,
     )
-    return on_this_machine(wanted, vllm=options.vllm, checkpoint=checkpoint)
+    serving = _on_this_machine(wanted, options.vllm, private)
+    return _with_checkpoints(serving, checkpoint)
 
 
-def on_this_machine(
-    wanted: Wanted, *, vllm: Path | None = None, checkpoint: Sequence[str] = ()
-) -> Serving:
+def _on_this_machine(wanted: Wanted, vllm: Path | None, private: Collection[str]) -> Serving:
     """Return how models are served here: by servers that `serve` keeps, or by new ones.
 
     Without a name, all that there are: one that AGI_MODEL_NAME names is not enough for that.
+    `private`: variables that servers do not get.
 
     Raises:
-        UsageError: a model or a profile is not known, or a checkpoint names none that is served.
+        UsageError: a model or a profile is not known.
         NotReadyError: the models do not fit this machine, or what serves them is not there.
     """
     names = names_of(wanted.models, Settings())
     kept = _kept(wanted, names) if vllm is None else ()
-    serving = kept_serving(kept) if kept else _started(wanted, names, vllm)
-    return _with_checkpoints(serving, checkpoint)
+    return kept_serving(kept) if kept else _started(wanted, names, vllm, private)
 
 
 def already_kept(wanted: Wanted) -> tuple[tuple[Kept, KeptModel], ...]:
@@ -132,22 +141,31 @@ def started_for(wanted: Wanted, *, vllm: Path | None = None) -> Serving:
     return _started(wanted, names_of(wanted.models, read_settings()), vllm)
 
 
-def _started(wanted: Wanted, names: tuple[str, ...], vllm: Path | None) -> Serving:
+def _started(
+    wanted: Wanted, names: tuple[str, ...], vllm: Path | None, private: Collection[str] = ()
+) -> Serving:
+    hidden = set(private) - set(FOR_THE_HUB)
+    inherited = {name: value for name, value in child_environment().items() if name not in hidden}
     if names and set(names) <= set(TINY_KEYS):
-        return _shipped(wanted, names, "they ship with the project")
+        return _shipped(wanted, names, "they ship with the project", inherited)
     try:
         hardware = find_hardware(wanted.hardware)
         if not names and not hardware.gpus and vllm is None:
-            return _shipped(wanted, (), "no --endpoint is given and there is no NVIDIA GPU")
+            return _shipped(
+                wanted, (), "no --endpoint is given and there is no NVIDIA GPU", inherited
+            )
         named = replace(wanted, models=",".join(names or DEFAULT_MODELS))
-        return launched(named, hardware, vllm)
+        return launched(named, hardware, vllm, inherited)
     except NotReadyError as error:
         if names or wanted.hardware or vllm:
             raise
-        return _shipped(wanted, (), f"there is a GPU, but it cannot be used yet: {error}")
+        why = f"there is a GPU, but it cannot be used yet: {error}"
+        return _shipped(wanted, (), why, inherited)
 
 
-def _shipped(wanted: Wanted, names: Sequence[str], why: str) -> Serving:
+def _shipped(
+    wanted: Wanted, names: Sequence[str], why: str, inherited: Mapping[str, str]
+) -> Serving:
     """Return the serving of the models that ship.
 
     Raises:
@@ -158,7 +176,7 @@ def _shipped(wanted: Wanted, names: Sequence[str], why: str) -> Serving:
             f"--context {wanted.context}: {', '.join(names or TINY_KEYS)}: a model that ships "
             "keeps the window that it was trained with. Leave it out, or name another model."
         )
-    return embedded(names, why=why)
+    return embedded(names, why=why, inherited=inherited)
 
 
 def _with_checkpoints(serving: Serving, named: Sequence[str]) -> Serving:

@@ -1,19 +1,20 @@
 """The models that ship, on llama.cpp servers of this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.cli.console import say
 from engine.cli.serving import Opened, Serving, Weights, pick
-from engine.settings import child_environment
 from servers.embedded.launcher import serve
 from servers.embedded.model import TINY_KEYS, tiny_models
 
 __all__ = ["TINY_KEYS", "embedded"]
 
 
-def embedded(wanted: Sequence[str], *, why: str) -> Serving:
+def embedded(wanted: Sequence[str], *, why: str, inherited: Mapping[str, str]) -> Serving:
     """Return the serving of the `wanted` tiny models, of all when none is named.
+
+    `inherited`: the environment that servers get, secrets left out.
 
     Raises:
         UsageError: a name is none of theirs.
@@ -32,7 +33,7 @@ def embedded(wanted: Sequence[str], *, why: str) -> Serving:
             chosen,
             log_dir=log_dir,
             on_death=lambda _model, words: say(words),
-            inherited=child_environment(),
+            inherited=inherited,
         )
 
     return Serving(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from string import Template
 from urllib.parse import urlsplit
 
 import msgspec
@@ -65,6 +66,13 @@ def endpoints_of(options: Options, recorded: Iterable[Endpoint] = ()) -> tuple[E
         msgspec.structs.replace(each, checkpoint=checkpoints.get(each.model, each.checkpoint))
         for each in known.values()
     )
+
+
+def variables_of(endpoints: Sequence[Endpoint]) -> frozenset[str]:
+    """Return the names of the variables that open the way to `endpoints`."""
+    headers = [text for each in endpoints for text in each.headers.values()]
+    in_headers = {name for text in headers for name in Template(text).get_identifiers()}
+    return frozenset({each.key_variable for each in endpoints} | in_headers)
 
 
 async def resolve_all(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:

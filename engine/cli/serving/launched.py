@@ -1,7 +1,7 @@
 """Servers that are planned for the machine that is there, and started for the run."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from engine.cli.weights import open_weights, snapshot
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
 from engine.introspection.hub import parse_place
-from engine.settings import child_environment, read_key, read_settings
+from engine.settings import read_key, read_settings
 from servers.embedded.fetch import fetched, first_part, folder_of
 from servers.embedded.launcher import serve
 from servers.embedded.model import EmbeddedModel
@@ -40,24 +40,31 @@ class Start:
 
     starts: tuple[ServerStart, ...]
     embedded: tuple[ServerPlan, ...]
+    inherited: Mapping[str, str]
+    """The environment that servers of llama.cpp get, secrets left out; vLLM's have theirs."""
 
     def only(self, model: str) -> "Start":
         """Return what starts this model alone."""
         return Start(
             starts=tuple(each for each in self.starts if each.model == model),
             embedded=tuple(each for each in self.embedded if each.model == model),
+            inherited=self.inherited,
         )
 
 
-def launched(wanted: Wanted, hardware: HardwareProfile, vllm: Path | None) -> Serving:
+def launched(
+    wanted: Wanted, hardware: HardwareProfile, vllm: Path | None, inherited: Mapping[str, str]
+) -> Serving:
     """Return the serving of the `wanted` models, of the comparison pair when none is named.
+
+    `inherited`: the environment that servers get, secrets left out.
 
     Raises:
         UsageError: a model is not known.
         NotReadyError: the models do not fit, or vLLM is not installed.
     """
     plan = planned(ask(wanted, runtime="vllm" if vllm else None))
-    start = start_of(plan, vllm)
+    start = start_of(plan, vllm, inherited)
     presets = find_models(wanted.models, read_settings())
 
     turns = _turns(plan, start, [preset.key for preset in presets])
@@ -125,8 +132,10 @@ def _turns(plan: LaunchPlan, start: Start, models: Sequence[str]) -> Turns | Non
     return Turns(models, opener, Sleeper(read_key(KEY_VARIABLE)) if plan.mode == "sleep" else None)
 
 
-def start_of(plan: LaunchPlan, vllm: Path | None) -> Start:
+def start_of(plan: LaunchPlan, vllm: Path | None, inherited: Mapping[str, str]) -> Start:
     """Return what `plan` starts, with the vLLM program given or the one found.
+
+    `inherited`: the environment that servers get, secrets left out.
 
     Raises:
         UsageError: `vllm` is no program.
@@ -134,8 +143,7 @@ def start_of(plan: LaunchPlan, vllm: Path | None) -> Start:
     """
     embedded = tuple(server for server in plan.servers if server.runtime == "llama.cpp")
     if len(embedded) == len(plan.servers):
-        return Start(starts=(), embedded=embedded)
-    inherited = child_environment()
+        return Start(starts=(), embedded=embedded, inherited=inherited)
     program = find_program(
         BUILDS[plan.build],
         read_settings().cache_dir,
@@ -144,7 +152,7 @@ def start_of(plan: LaunchPlan, vllm: Path | None) -> Start:
     )
     key = read_key(KEY_VARIABLE)
     starts = starts_of(plan, program=program, inherited=inherited, api_key=key)
-    return Start(starts=starts, embedded=embedded)
+    return Start(starts=starts, embedded=embedded, inherited=inherited)
 
 
 @asynccontextmanager
@@ -173,7 +181,7 @@ async def started(
                 log_dir=log_dir,
                 on_death=lambda _model, words: say(words),
                 port=port,
-                inherited=child_environment(),
+                inherited=start.inherited,
             )
             endpoints += await stack.enter_async_context(served)
         yield endpoints
@@ -192,17 +200,23 @@ async def _fetched(server: ServerPlan) -> EmbeddedModel:
 
 
 async def _with_preset(endpoint: Endpoint, server: ServerPlan, preset: ModelPreset) -> Endpoint:
-    """Return `endpoint` with what is known of the preset: its roles, and where its weights are."""
-    endpoint = msgspec.structs.replace(endpoint, has_system_role=preset.has_system_role)
-    if endpoint.checkpoint:
-        return endpoint
+    """Return `endpoint` with what is known of what it serves: roles, weights, precision."""
+    checkpoint = endpoint.checkpoint or await _readable(server, preset)
+    return msgspec.structs.replace(
+        endpoint,
+        has_system_role=preset.has_system_role,
+        checkpoint=checkpoint,
+        quantization=_made_by(server),
+    )
+
+
+async def _readable(server: ServerPlan, preset: ModelPreset) -> str | None:
+    """Return where weights can be read that are those that the server serves, if anywhere."""
     if server.runtime == "llama.cpp":
-        origin = await asyncio.to_thread(_made_of, preset)
-    else:
-        place = parse_place(server.repo)
-        copy = snapshot(read_settings(), place) if place else None
-        origin = str(copy) if copy else None
-    return msgspec.structs.replace(endpoint, checkpoint=origin, quantization=_made_by(server))
+        return await asyncio.to_thread(_made_of, preset)
+    place = parse_place(server.repo)
+    copy = snapshot(read_settings(), place) if place else None
+    return str(copy) if copy else None
 
 
 def _made_by(server: ServerPlan) -> str | None:

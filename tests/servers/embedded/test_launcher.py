@@ -225,6 +225,15 @@ async def test_a_stopped_process_is_killed_in_the_end(model: EmbeddedModel, tmp_
     assert _servers() == before
 
 
+async def test_a_log_that_cannot_be_written_is_said_with_what_to_do(
+    model: EmbeddedModel, tmp_path: Path
+) -> None:
+    (tmp_path / "random.log").mkdir()
+    with pytest.raises(NotReadyError, match=r"random\.log: .*cannot be written \(.+\).*--logs"):
+        async with serve([model], log_dir=tmp_path):
+            pass
+
+
 async def test_a_damaged_file_is_refused_before_anything_starts(
     model: EmbeddedModel, tmp_path: Path
 ) -> None:
