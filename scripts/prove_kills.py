@@ -32,10 +32,16 @@ async def _prove(n_runs: int, n_investigations: int, seed: int, folder: Path) ->
     return n_unclean
 
 
+def _even(text: str) -> int:
+    if text.isdecimal() and int(text) and int(text) % 2 == 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: two arms share them: 2, 4, 6 and so on")
+
+
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=100)
-    parser.add_argument("--investigations", type=int, default=50)
+    parser.add_argument("--investigations", type=_even, default=50)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ The words about a file are its own first line, so that the tree cannot say anyth
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 BEGIN, END = "<!-- tree: scripts/tree.py --write -->", "<!-- end of tree -->"
+_FOLDERS = (".ci", "engine", "phases", "scripts", "servers", "tests")
+"""All that is the project's own; a user's runs and phases lie beside them."""
 _BY_FOLDER = ("tests", "servers/embedded/models", "phases/heritage", "scripts/pictures")
 """Folders whose files are not listed one by one."""
 _COMMENTED = (".js", ".css", ".jinja", ".txt")
@@ -22,10 +25,29 @@ _COLUMN = 44
 
 def tracked() -> list[Path]:
     """Return the files of the project, those not yet committed included."""
-    argv = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split("\n")
-    found = {Path(name) for name in names if name and (ROOT / name).exists()}
+    found = _of_git() or [path.relative_to(ROOT) for path in _on_disk()]
     return sorted(found, key=lambda path: (path.parent, path.name))
+
+
+def _of_git() -> list[Path]:
+    """Return what git knows and what it does not ignore; nothing where this is no checkout."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        return []
+    argv = [git, "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "--"]
+    done = subprocess.run([*argv, *_FOLDERS], capture_output=True, text=True, check=False)
+    names = dict.fromkeys(done.stdout.split("\n"))
+    return [Path(name) for name in names if name and (ROOT / name).exists()]
+
+
+def _on_disk() -> Iterator[Path]:
+    """Yield every file in the folders of the project but what Python and editors leave there."""
+    for folder in _FOLDERS:
+        for path in (ROOT / folder).rglob("*"):
+            parts = path.relative_to(ROOT / folder).parts
+            is_left = any(part == "__pycache__" or part.startswith(".") for part in parts)
+            if path.is_file() and not is_left:
+                yield path
 
 
 def words_on(path: Path) -> str:

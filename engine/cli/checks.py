@@ -44,7 +44,10 @@ def packages() -> str:
     names = _needed(_PROJECT, set())
     wrong = sorted({fault for name in names for fault in _faults(name)})
     if wrong:
-        raise NotReadyError(f"{'; '.join(wrong)}. Remedy: scripts/install, or pip install -U -e .")
+        remedy = (
+            "in a copy of the project, rm -r .venv and scripts/install; else pip install phaselab"
+        )
+        raise NotReadyError(f"{'; '.join(wrong)}. Remedy: {remedy}")
     return f"{len(names)} packages go together"
 
 

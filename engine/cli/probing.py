@@ -22,8 +22,9 @@ from servers.probe.interpreter import Interpreter, find_interpreter
 from servers.probe.memory import ProbePlan, least_bytes, plan_probes
 
 _NO_INTERPRETER = (
-    "no Python with torch and transformers was found. Install them with `scripts/install interp`,"
-    " or with vLLM: `python -m engine.run install vllm`."
+    "no Python with torch and transformers was found. Install them with `scripts/install interp`"
+    " in a copy of the project, else `pip install 'phaselab[interp]'`, or with vLLM:"
+    " `python -m engine.run install vllm`."
 )
 
 

@@ -41,7 +41,8 @@ class Killing:
     """Kills runs of `n_investigations` in `folder`, one after another."""
 
     def __init__(self, folder: Path, n_investigations: int) -> None:
-        """Split the investigations between two arms."""
+        """Split the investigations between two arms: there is an even number of them."""
+        assert n_investigations % 2 == 0, n_investigations
         self._folder = folder
         self._n_turns = n_investigations * _TURNS
         replicates = str(n_investigations // 2)

@@ -1,6 +1,8 @@
 """Snapshots of a run: whole, in order, and good to go on from."""
 
 import asyncio
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,88 @@ async def test_a_drive_that_is_lost_stops_nothing(
     async with snapshots(run, tmp_path / "drive" / "one"):
         pass
     assert "no snapshot on Drive" in capsys.readouterr().err
+
+
+class SlowDrive:
+    """A Drive whose first copy is under way until it is let go, and writes what it read before."""
+
+    def __init__(self) -> None:
+        self.has_begun, self.is_let_go = threading.Event(), threading.Event()
+        self.drafts: list[str] = []
+        self._copy = shutil.copy2
+
+    def copy2(self, path: Path, draft: Path) -> None:
+        self.drafts.append(draft.name)
+        if self.has_begun.is_set():
+            self._copy(path, draft)
+            return
+        before = path.read_bytes()
+        self.has_begun.set()
+        assert self.is_let_go.wait(30)
+        draft.write_bytes(before)
+
+
+@pytest.fixture
+def slow_drive(monkeypatch: pytest.MonkeyPatch) -> SlowDrive:
+    slow = SlowDrive()
+    monkeypatch.setattr("engine.cli.notebook.drive._EVERY_S", 0.0)
+    monkeypatch.setattr(shutil, "copy2", slow.copy2)
+    return slow
+
+
+async def test_the_last_snapshot_waits_for_one_that_is_being_copied(
+    run: Path, tmp_path: Path, slow_drive: SlowDrive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with snapshots(run, tmp_path / "drive"):
+        assert await asyncio.to_thread(slow_drive.has_begun.wait, 30)
+        with (run / "events.jsonl").open("a") as file:
+            file.write('{"last": 3}\n')
+        asyncio.get_running_loop().call_soon(slow_drive.is_let_go.set)
+    await asyncio.get_running_loop().shutdown_default_executor()
+    kept = (tmp_path / "drive" / "events.jsonl").read_text()
+    assert kept == (run / "events.jsonl").read_text()
+    assert "no snapshot" not in capsys.readouterr().err
+
+
+def test_every_snapshot_writes_into_files_of_its_own(
+    run: Path, tmp_path: Path, slow_drive: SlowDrive
+) -> None:
+    slow_drive.is_let_go.set()
+    save(run, tmp_path / "drive")
+    (run / "manifest.json").write_text('{"a": "change"}')
+    save(run, tmp_path / "drive")
+    drafts = [name for name in slow_drive.drafts if name.startswith("manifest.json")]
+    assert len(set(drafts)) == 2
+
+
+def test_a_copy_that_fails_leaves_nothing_unfinished_on_drive(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path, draft: Path) -> None:
+        draft.write_text("torn")
+        raise OSError("full")
+
+    monkeypatch.setattr(shutil, "copy2", fail)
+    with pytest.raises(OSError, match="full"):
+        save(run, tmp_path / "drive")
+    assert not list((tmp_path / "drive").rglob("*.part"))
+
+
+def test_what_a_killed_copy_left_on_drive_is_not_brought_back(run: Path, tmp_path: Path) -> None:
+    save(run, tmp_path / "drive")
+    (tmp_path / "drive" / "events.jsonl.0123.part").write_text("torn")
+    restore(tmp_path / "new" / "one", tmp_path / "drive")
+    assert not list((tmp_path / "new").rglob("*.part"))
+
+
+async def test_what_a_killed_copy_left_on_drive_is_taken_away_by_the_next_run(
+    run: Path, tmp_path: Path
+) -> None:
+    save(run, tmp_path / "drive")
+    (tmp_path / "drive" / "transcripts" / "x.json.0123.part").write_text("torn")
+    async with snapshots(run, tmp_path / "drive"):
+        pass
+    assert not list((tmp_path / "drive").rglob("*.part"))
 
 
 def test_outside_of_colab_a_drive_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:

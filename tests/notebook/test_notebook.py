@@ -1,5 +1,6 @@
 """The notebook, executed as Colab does: twice, and interrupted in the middle."""
 
+import ast
 import asyncio
 import json
 from collections import Counter
@@ -72,9 +73,16 @@ def cells_of(read: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 @asynccontextmanager
-async def executing(cells: nbformat.NotebookNode, folder: Path) -> AsyncGenerator[NotebookClient]:
+async def executing(
+    cells: nbformat.NotebookNode, folder: Path, *, goes_on: bool = False
+) -> AsyncGenerator[NotebookClient]:
+    """`goes_on`: as a user does who runs the next cell after one that failed."""
     client = NotebookClient(
-        cells, timeout=WITHIN_S, kernel_name="python3", resources={"metadata": {"path": folder}}
+        cells,
+        timeout=WITHIN_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": folder}},
+        allow_errors=goes_on,
     )
     async with asyncio.timeout(WITHIN_S):
         yield client
@@ -84,6 +92,13 @@ def said(cells: nbformat.NotebookNode, id_: str) -> str:
     (cell,) = [cell for cell in cells_of(cells) if cell["id"] == id_]
     outputs = cast("list[dict[str, object]]", cell["outputs"])
     return "".join(str(output.get("text", "")) for output in outputs)
+
+
+def shown(cells: nbformat.NotebookNode, id_: str) -> str:
+    """Return what a cell displays as HTML."""
+    (cell,) = [cell for cell in cells_of(cells) if cell["id"] == id_]
+    outputs = cast("list[dict[str, dict[str, str]]]", cell["outputs"])
+    return "".join(output.get("data", {}).get("text/html", "") for output in outputs)
 
 
 def source_of(cell: nbformat.NotebookNode) -> str:
@@ -143,6 +158,24 @@ async def test_interrupted_in_the_middle_and_run_again_it_continues(tmp_path: Pa
     assert all(item["stop_reason"] for item in ended)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_an_interrupted_run_is_shown_and_packed_as_far_as_it_is_recorded(
+    tmp_path: Path,
+) -> None:
+    cells = notebook(REPLICATES=40)
+    async with (
+        executing(cells, tmp_path, goes_on=True) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(_interrupt(client, tmp_path))
+        await client.async_execute()
+    assert "unfinished" in said(cells, "summary")
+    assert "<iframe srcdoc=" in shown(cells, "report")
+    assert (tmp_path / "colab" / f"{run_dir(tmp_path).name}.zip").stat().st_size > 1000
+    assert "every server has ended" in said(cells, "stop")
+
+
 async def _execute_and_interrupt(cells: nbformat.NotebookNode, folder: Path) -> None:
     async with executing(cells, folder) as client, asyncio.TaskGroup() as group:
         interrupting = group.create_task(_interrupt(client, folder))
@@ -179,3 +212,10 @@ def test_its_cells_are_calls_without_outputs() -> None:
     lines = [line for cell in cells for line in source_of(cell).splitlines()]
     assert not [line for line in lines if line.lstrip().startswith(words)]
     assert sum(line.startswith("if ") for line in lines) == 1, "whether it is installed"
+
+
+def test_cells_after_the_run_need_the_choice_and_nothing_that_the_run_leaves() -> None:
+    cells = {str(cell["id"]): source_of(cell) for cell in cells_of(notebook())}
+    for id_ in ("summary", "report", "download", "stop"):
+        names = [node for node in ast.walk(ast.parse(cells[id_])) if isinstance(node, ast.Name)]
+        assert {name.id for name in names} == {"notebook", "choice"}, id_

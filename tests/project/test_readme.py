@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.cli.app import COMMANDS
+from engine.cli.serving.configured import read_endpoints
+from phases.load import get_phases
 from scripts.tree import README, listed, tracked, updated, words_on
 
 TEXT = README.read_text(encoding="utf-8")
@@ -25,6 +27,24 @@ def test_every_listed_file_says_what_it_is(path: Path) -> None:
 def test_every_command_of_the_readme_exists() -> None:
     named = set(re.findall(r"scripts/start ([a-z]+)", TEXT))
     assert named <= set(COMMANDS)
+
+
+def test_the_example_of_an_endpoint_is_read_and_names_its_weights(tmp_path: Path) -> None:
+    example = TEXT.partition("    [endpoints.7b]")[2].partition("\n\n")[0]
+    (tmp_path / "lab.toml").write_text("[endpoints.7b]" + example)
+    (found,) = read_endpoints(tmp_path / "lab.toml")
+    assert found.model == "7b"
+    assert found.checkpoint
+
+
+def test_phases_that_are_said_to_have_the_same_prompts_and_budgets_have_them() -> None:
+    section = TEXT.partition("## Conditions")[2]
+    keys = re.findall("`(.+?)`", section.partition("have the same prompts and budgets")[0])
+    assert len(keys) > 1
+    first, *others = get_phases(tuple(keys), ())
+    for phase in others:
+        assert phase.experiments[: len(first.experiments)] == first.experiments
+        assert phase.capabilities == first.capabilities
 
 
 def test_a_condition_of_ones_own_is_made_and_run_as_it_says(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The commands of scripts/, with a stand-in for Python that only writes down what it was asked."""
 
+import os
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,14 @@ _PROJECT = '[project]\nname = "x"\n[tool.ruff]\npreview = false\n'
 _PYTHON = """\
 #!/bin/sh
 case "$1 $2" in
+    *fcntl*) exec "$REAL_PYTHON" "$@" ;;
     "-c "*) exit "${UNFIT:-0}" ;;
     "--version "*) echo "Python 3.11.0" ;;
     "-m venv") mkdir -p "$4/bin" && cp "$0" "$4/bin/python" && echo "venv" >>"$CALLS" ;;
-    "-m pip") [ "$3" = --version ] || { echo "$*" >>"$CALLS"; exit "${PIP_STATUS:-0}"; } ;;
+    "-m pip") [ "$3" = --version ] && exit
+        echo "$*" >>"$CALLS"
+        if [ "${MEETING:-}" ]; then echo here >"$MEETING/pip" && read -r _ <"$MEETING/go"; fi
+        exit "${PIP_STATUS:-0}" ;;
     "-m pytest") echo "$*" >>"$CALLS"
         case "$*" in *"-m vllm"*) exit "${VLLM_STATUS:-0}" ;; esac
         exit "${TESTS_STATUS:-0}" ;;
@@ -34,24 +40,34 @@ class Checkout:
         self._path = root / "bin"
         shutil.copytree(_REPOSITORY / "scripts", self.root / "scripts")
         self.declare(_PROJECT)
-        self._path.mkdir()
         for name in ("python3", "python"):
-            python = self._path / name
-            python.write_text(_PYTHON)
-            python.chmod(stat.S_IRWXU)
+            self.stand_in(self._path / name)
 
     def declare(self, text: str) -> None:
         (self.root / "pyproject.toml").write_text(text)
 
     def run(self, name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        begun = self.begin(name, *arguments, **variables)
+        said, warned = begun.communicate()
+        return subprocess.CompletedProcess(begun.args, begun.returncode, said, warned)
+
+    def begin(self, name: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         environment = {
             "PATH": f"{self._path}:/usr/bin:/bin",
             "CALLS": str(self._calls),
             "PYTHON": "python3",
+            "REAL_PYTHON": sys.executable,
             **variables,
         }
         argv = [str(self.root / "scripts" / name), *arguments]
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(argv, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    def stand_in(self, path: Path) -> None:
+        """Put the stand-in for Python at `path`."""
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(_PYTHON)
+        path.chmod(stat.S_IRWXU)
 
     def calls(self) -> list[str]:
         """What Python was asked since the last look."""
@@ -132,6 +148,31 @@ def test_without_a_fit_python_the_remedy_is_named(checkout: Checkout) -> None:
     assert "Python 3.11" in refused.stderr
     assert "PYTHON=/path/to/python" in refused.stderr
     assert not (checkout.root / ".venv").exists()
+
+
+def test_a_python_with_a_space_in_its_path_can_be_named(checkout: Checkout) -> None:
+    python = checkout.root / "my own" / "python"
+    checkout.stand_in(python)
+    assert checkout.run("install", PYTHON=str(python)).returncode == 0
+    assert checkout.calls()[0] == "venv"
+
+
+def test_of_two_first_installs_at_once_one_waits_for_the_other_and_does_nothing(
+    checkout: Checkout,
+) -> None:
+    for name in ("pip", "go"):
+        os.mkfifo(checkout.root / name)
+    first = checkout.begin("install", MEETING=str(checkout.root))
+    (checkout.root / "pip").read_text()
+    second = checkout.begin("install")
+    assert second.stderr is not None
+    said = second.stderr.readline()
+    (checkout.root / "go").write_text("go\n")
+    assert [each.communicate() and each.returncode for each in (first, second)] == [0, 0]
+    assert "Another scripts/install is at work" in said
+    made, filled = checkout.calls()
+    assert made == "venv"
+    assert filled.startswith("-m pip install")
 
 
 def test_start_installs_and_hands_its_arguments_on(checkout: Checkout) -> None:

@@ -14,7 +14,7 @@ from engine.cli.planning import DEFAULT_MODELS
 from engine.errors import UsageError
 from servers.embedded.model import TINY_KEYS
 from servers.model import PRECISIONS, Precision
-from servers.presets import get_model_preset
+from servers.presets import find_preset, resolve
 
 SCRIPTS = {
     "phase1_model_comparison.py": MAIN_PHASE,
@@ -33,6 +33,9 @@ class Choice:
     """What is to be run, and where it is kept."""
 
     models: tuple[str, ...]
+    """As the command line takes them; paths in full."""
+    arms: tuple[str, ...]
+    """What they are called in the run."""
     phase: str
     quantization: Precision | None
     replicates: int
@@ -47,7 +50,7 @@ class Choice:
         """Directory of the run: the same choice finds its run again."""
         text = f"{self.models}{self.phase}{self.quantization}{self.replicates}{self.seed}"
         mark = blake2b(text.encode(), digest_size=3).hexdigest()
-        return self.work_dir / "runs" / f"{self.phase}-{'-'.join(self.models)}-{mark}"
+        return self.work_dir / "runs" / f"{self.phase}-{'-'.join(self.arms)}-{mark}"
 
     @property
     def snapshot_dir(self) -> Path | None:
@@ -68,17 +71,20 @@ def choose(  # noqa: PLR0913 - one argument for each field of the form
 ) -> Choice:
     """Check the fields of the form, and say what they mean.
 
-    A comparison takes both of its models, whatever `model_name` says. Where no vLLM can be
-    started, the models that ship take their place.
+    `model_name`: whatever the command line takes. A comparison takes both of its models, whatever
+    it says. Where no vLLM can be started, the models that ship take the place of what needs it.
 
     Raises:
         UsageError: a field is wrong; it and the remedy are named.
+        NotReadyError: a hub id that cannot be looked up now.
     """
     phase = _phase(phase_script)
     if replicates < 1:
         raise UsageError(f"REPLICATES is {replicates}; it is 1 or more.")
+    names = _names(model_name.strip(), phase)
     choice = Choice(
-        models=_models(model_name, phase),
+        arms=tuple(resolve(name).key for name in names),
+        models=tuple(map(_in_full, names)),
         phase=phase,
         quantization=_precision(quantization),
         replicates=replicates,
@@ -112,7 +118,20 @@ def _seconds(deadline: str) -> float | None:
         raise UsageError(f"DEADLINE: {error}; empty is none.") from error
 
 
-def _models(name: str, phase: str) -> tuple[str, ...]:
-    if not has_server():
-        return TINY_KEYS if phase == MAIN_PHASE else TINY_KEYS[-1:]
-    return DEFAULT_MODELS if phase == MAIN_PHASE else (get_model_preset(name).key,)
+def _names(name: str, phase: str) -> tuple[str, ...]:
+    if phase == MAIN_PHASE:
+        return DEFAULT_MODELS if has_server() else TINY_KEYS
+    return (name,) if _needs_no_vllm(name) or has_server() else TINY_KEYS[-1:]
+
+
+def _needs_no_vllm(name: str) -> bool:
+    """Whether `name` says that llama.cpp is to serve it."""
+    return name in TINY_KEYS or name.endswith(".gguf")
+
+
+def _in_full(name: str) -> str:
+    """Return `name` so that it means the same model from everywhere."""
+    if preset := find_preset(name):
+        return preset.key
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() and name not in TINY_KEYS else name

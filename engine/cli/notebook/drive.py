@@ -2,16 +2,18 @@
 
 A run is worked on in a local directory, for Drive is slow and knows no locks. What is copied is a
 snapshot that can be taken up: the manifest, the journal to the end of a whole line, and the files
-that are replaced whole. It is complete or it is the one before.
+that are replaced whole. It is complete or it is the one before, and one is made after another.
 """
 
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from uuid import uuid4
 
 from engine.cli.console import say
 from engine.errors import UsageError
@@ -21,8 +23,11 @@ _EVERY_S = 60.0
 _SHARE = 20
 """Copying takes no more than one part in so many of the time."""
 _JOURNAL = "events.jsonl"
-_LEFT_OUT = (".part", ".sqlite", ".sqlite-wal", ".sqlite-shm")
+_DRAFT = ".part"
+_LEFT_OUT = (_DRAFT, ".sqlite", ".sqlite-wal", ".sqlite-shm")
 """Unfinished, or made again from the journal at will."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Held by whoever writes to Drive: what was begun first is never written last."""
 
 
 def mounted(folder: str, mount: Path = _MOUNT) -> Path | None:
@@ -47,17 +52,21 @@ def mounted(folder: str, mount: Path = _MOUNT) -> Path | None:
 
 @asynccontextmanager
 async def snapshots(run: Path, to: Path | None) -> AsyncGenerator[None]:
-    """Copy `run` to `to` now and then while the block runs, and once more at its end."""
+    """Copy `run` to `to` now and then while the block runs, and once more at its end.
+
+    The last copy begins when one that is under way has ended.
+    """
     if to is None:
         yield
         return
+    await asyncio.to_thread(_clear, to)
     async with asyncio.TaskGroup() as group:
         copying = group.create_task(_again_and_again(run, to))
         try:
             yield
         finally:
             copying.cancel()
-            _save(run, to)
+            await asyncio.to_thread(_save, run, to)
 
 
 async def _again_and_again(run: Path, to: Path) -> None:
@@ -74,15 +83,23 @@ def restore(run: Path, kept: Path | None) -> None:
     if kept is None or run.exists() or not (kept / "manifest.json").exists():
         return
     say(f"bringing the run back from {kept}")
-    draft = run.with_name(run.name + ".part")
+    draft = run.with_name(run.name + _DRAFT)
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(kept, draft)
+    shutil.copytree(kept, draft, ignore=shutil.ignore_patterns(f"*{_DRAFT}"))
     draft.rename(run)
+
+
+def _clear(to: Path) -> None:
+    """Take away what copies left that were killed."""
+    with _ONE_AT_A_TIME, suppress(OSError):
+        for draft in to.rglob(f"*{_DRAFT}"):
+            draft.unlink()
 
 
 def _save(run: Path, to: Path) -> None:
     try:
-        save(run, to)
+        with _ONE_AT_A_TIME:
+            save(run, to)
     except OSError as error:
         say(f"no snapshot on Drive this time ({error.strerror or error}); the run goes on.")
 
@@ -104,11 +121,14 @@ def save(run: Path, to: Path) -> None:
 
 
 def _copy(path: Path, target: Path) -> None:
-    draft = target.with_name(target.name + ".part")
-    shutil.copy2(path, draft)
-    if path.name == _JOURNAL:
-        _cut(draft)
-    draft.replace(target)
+    draft = target.with_name(f"{target.name}.{uuid4().hex[:8]}{_DRAFT}")
+    try:
+        shutil.copy2(path, draft)
+        if path.name == _JOURNAL:
+            _cut(draft)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _cut(path: Path) -> None:

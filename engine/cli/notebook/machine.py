@@ -19,8 +19,8 @@ _WHY: dict[Build, str] = {
     "cpu": "there is no GPU",
 }
 _FALLBACK = (
-    "FALLBACK: {why} The two tiny models that ship are investigated in place of the one chosen: "
-    "they show how everything works, and are no finding about language models."
+    "FALLBACK: {why} The two tiny models that ship are investigated in place of models that need "
+    "vLLM: they show how everything works, and are no finding about language models."
 )
 
 

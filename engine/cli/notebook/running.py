@@ -15,8 +15,8 @@ from engine.report.run import read_run
 from phases.load import get_phases
 
 
-async def run(choice: Choice) -> Path:
-    """Carry `choice` out, and return the directory of its run.
+async def run(choice: Choice) -> None:
+    """Carry `choice` out; its run directory has what is recorded, also of one that did not end.
 
     A run that was interrupted goes on at its next turn, also on another machine if snapshots of
     it are on Drive. One that is finished is left as it is.
@@ -30,7 +30,7 @@ async def run(choice: Choice) -> Path:
     n_left = _n_left(study, out)
     if n_left == 0:
         say(f"finished before: {out}")
-        return out
+        return
     say(study.serving.reason)
     foretell(study)
     work = conduct_study if n_left is None else continue_study
@@ -40,7 +40,6 @@ async def run(choice: Choice) -> Path:
         f"; {outcome.n_left} investigations are left: run this cell again" if outcome.n_left else ""
     )
     say(f"run directory: {out}{left}")
-    return out
 
 
 def _study(choice: Choice) -> Study:

@@ -128,7 +128,8 @@ def _arrow() -> Any:  # noqa: ANN401 - pyarrow ships no types
         importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise NotReadyError(
-            "Parquet tables need pyarrow, which is not installed. Run: scripts/install export"
+            "Parquet tables need pyarrow, which is not installed. Run: scripts/install export in a "
+            "copy of the project, else pip install 'phaselab[export]'"
         ) from error
     return importlib.import_module("pyarrow")
 
