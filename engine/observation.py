@@ -16,12 +16,20 @@ _LAST_ITEMS = 2
 
 
 def respond(
-    phase: Phase, action: AnyAction, executions: Sequence[Execution], notes: Sequence[str]
+    phase: Phase,
+    action: AnyAction,
+    executions: Sequence[Execution],
+    notes: Sequence[str],
+    *,
+    has_code: bool,
 ) -> str | None:
-    """Return what answers a reply, with `notes` at its end; None when nothing does."""
+    """Return what answers a reply, with `notes` at its end; None when nothing does.
+
+    `has_code`: code in replies is executed in this experiment.
+    """
     if executions:
         return observe(phase, executions, notes)
-    word = _word_on(phase, action)
+    word = _word_on(phase, action, has_code=has_code)
     return "\n\n".join([*([word] if word else []), *notes]) or None
 
 
@@ -43,7 +51,7 @@ def shorten(output: str) -> str:
     return _short_literal(output) or _short_text(output)
 
 
-def _word_on(phase: Phase, action: AnyAction) -> str | None:
+def _word_on(phase: Phase, action: AnyAction, *, has_code: bool) -> str | None:
     """Return what is said to a reply of which nothing was executed."""
     match action:
         case Cut():
@@ -58,7 +66,7 @@ def _word_on(phase: Phase, action: AnyAction) -> str | None:
             template = phase.texts.nudge
         case _:
             return None
-    return render(template, done_signal=phase.rules.done_signal)
+    return render(template, done_signal=phase.rules.done_signal, has_code=has_code)
 
 
 def _hints(phase: Phase, executions: Sequence[Execution]) -> list[str]:

@@ -85,6 +85,8 @@ class Experiment(_Value):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     prompt: str = Field(min_length=1)
     """Template text of the message that opens the stage."""
+    prompt_on_documents: str | None = None
+    """Template text said after the word on the documents, only where they are granted."""
     has_code: bool = True
     """False: code in replies is not executed, and the stage is one turn of discussion."""
     max_turns: Positive = 50

@@ -62,7 +62,7 @@ def judge(
     if ends:
         return Verdict(ends, ())
     due = reminder(phase, used=used, limit=experiment.max_turns)
-    said = (*_notes(phase, standing.asked, repeats), short, due)
+    said = (*_notes(phase, experiment, standing.asked, repeats), short, due)
     return Verdict(None, tuple(note for note in said if note), is_told_shortfall=bool(short))
 
 
@@ -77,12 +77,15 @@ def _shortfall(
     return render(phase.texts.shortfall, **facts, done_signal=phase.rules.done_signal)
 
 
-def _notes(phase: Phase, asked: CompletionReceived, repeats: int) -> list[str]:
+def _notes(
+    phase: Phase, experiment: Experiment, asked: CompletionReceived, repeats: int
+) -> list[str]:
     texts = [
         phase.texts.foreign if asked.own_chars is not None else None,
         phase.texts.repeated if repeats >= phase.rules.repeats_to_nudge else None,
     ]
-    return [render(text, done_signal=phase.rules.done_signal) for text in texts if text]
+    facts = {"done_signal": phase.rules.done_signal, "has_code": experiment.has_code}
+    return [render(text, **facts) for text in texts if text]
 
 
 def reminder(phase: Phase, *, used: int, limit: int) -> str | None:

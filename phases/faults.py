@@ -1,5 +1,6 @@
 """What is wrong with the definition of a phase, in words: file, line, field, remedy. Pure."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -27,7 +28,20 @@ _TABLES: dict[str, type[BaseModel]] = {
     "compaction": Compaction,
     "reminders": Reminders,
 }
-_SET_BY_THE_LOADER = frozenset({"key", "texts"})
+_SET_BY_THE_LOADER = {
+    "key": "the key of a phase is the name of its folder; leave it out, and rename the folder.",
+    "texts": "what the engine itself says is the same in every phase; leave it out.",
+}
+_NAMED = "consist of lower-case letters, digits, - and _, and begin with a letter or a digit"
+"""What the names of phases and experiments must do."""
+
+
+def misplaced(path: Path, text: str, fields: Iterable[str]) -> str:
+    """Return what is wrong with `fields` of the file at `path` that no file may state, if any."""
+    stated = [name for name in fields if name in _SET_BY_THE_LOADER]
+    return "\n".join(
+        f"{_place(path, text, (name,))}: {name}: {_SET_BY_THE_LOADER[name]}" for name in stated
+    )
 
 
 def explain(path: Path, text: str, error: ValidationError) -> str:
@@ -39,10 +53,16 @@ def explain(path: Path, text: str, error: ValidationError) -> str:
 
 def _fault(path: Path, text: str, fault: ErrorDetails) -> str:
     location = fault["loc"]
-    line = line_of(text, location)
-    place = f"{path}, line {line}" if line else f"{path}"
+    if location == ("key",):
+        return f"{path.parent}: the name of a folder is the key of its phase and must {_NAMED}."
     field = ".".join(map(str, location))
+    place = _place(path, text, location)
     return f"{place}: {field + ': ' if field else ''}{_words(fault, location)}"
+
+
+def _place(path: Path, text: str, location: Location) -> str:
+    line = line_of(text, location)
+    return f"{path}, line {line}" if line else f"{path}"
 
 
 def _words(fault: ErrorDetails, location: Location) -> str:
@@ -55,6 +75,8 @@ def _words(fault: ErrorDetails, location: Location) -> str:
             return f"has none; add one{_example(location)}."
         case "value_error":
             return f"{fault['msg'].removeprefix('Value error, ')}."
+        case "string_pattern_mismatch":
+            return f"must {_NAMED}, and it is {fault['input']!r}."
         case _:
             return f"{fault['msg']}, and it is {fault['input']!r}."
 

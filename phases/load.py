@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from engine.errors import UsageError
 from engine.phase import DocumentsKind, Experiment, Phase, Texts
 from engine.prompts import render
-from phases.faults import explain
+from phases.faults import explain, misplaced
 
 _HERE = Path(__file__).parent
 _COMMON = _HERE / "common"
+_PROMPTS = ("prompt", "prompt_on_documents")
+"""Fields of an experiment that name a file of Markdown."""
 _DOCUMENTS = {"true": "examination", "wrong": "free-will"}
 
 
@@ -58,11 +60,13 @@ def load_phase(folder: Path) -> Phase:
     """
     folder = folder.resolve()
     path = folder / "phase.toml"
-    given = _text(path)
-    fields = _toml(_COMMON / "capabilities.toml") | _toml(path)
-    stated = {"key": folder.name, "rules": _rules(fields), "texts": _texts()}
+    given, stated = _text(path), _toml(path)
+    if faults := misplaced(path, given, stated):
+        raise UsageError(faults)
+    fields = _toml(_COMMON / "capabilities.toml") | stated
+    added = {"key": folder.name, "rules": _rules(fields), "texts": _texts()}
     try:
-        phase = Phase.model_validate(fields | stated)
+        phase = Phase.model_validate(fields | added)
     except ValidationError as error:
         raise UsageError(explain(path, given, error)) from error
     stages = tuple(_with_prompt(folder, experiment) for experiment in phase.experiments)
@@ -75,12 +79,17 @@ def documents_folder(which: DocumentsKind) -> Path:
 
 
 def _with_prompt(folder: Path, experiment: Experiment) -> Experiment:
-    """Put the text of the prompt in place of its file name.
+    """Put the texts of the prompts in place of their file names.
 
     Raises:
-        UsageError: it is missing, empty or uses a variable that there is not.
+        UsageError: one is missing, empty or uses a variable that there is not.
     """
-    path = folder / experiment.prompt
+    names = {name: getattr(experiment, name) for name in _PROMPTS}
+    texts = {name: _prompt(folder / file, experiment) for name, file in names.items() if file}
+    return experiment.model_copy(update=texts)
+
+
+def _prompt(path: Path, experiment: Experiment) -> str:
     text = _text(path)
     if not text.strip():
         raise UsageError(f"{path}: is empty; write what the model is asked in this experiment.")
@@ -88,7 +97,7 @@ def _with_prompt(folder: Path, experiment: Experiment) -> Experiment:
         render(text, max_turns=experiment.max_turns)
     except UsageError as error:
         raise UsageError(f"{path}: {error}. The one variable is {{{{ max_turns }}}}.") from error
-    return experiment.model_copy(update={"prompt": text})
+    return text
 
 
 def _rules(fields: dict[str, Any]) -> object:
@@ -111,6 +120,6 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); a phase needs this file.") from error

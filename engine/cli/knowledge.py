@@ -23,6 +23,10 @@ from engine.introspection.table import CapabilityTable
 from engine.manifest import ProbeFacts
 from engine.phase import Phase
 
+_ABOUT_THE_MODEL = frozenset((*OF_CHECKPOINT, *PROBED))
+"""Capabilities that tell of the model itself: not of its notes, of documents or of how it is
+asked."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Knowledge:
@@ -73,7 +77,8 @@ def opened_knowledge(
     the `promised_bytes` of RAM that servers may still take.
 
     Raises:
-        NotReadyError: a checkpoint is damaged, or nothing that a phase grants is left.
+        NotReadyError: a checkpoint is damaged, or of what a phase grants nothing is left, or
+            nothing about the model.
     """
     found = {endpoint.model: _checkpoint(endpoint) for endpoint in endpoints}
     with ExitStack() as stack:
@@ -129,19 +134,31 @@ def _tell_withheld(knowledge: Knowledge, phase: Phase, why_no_probe: str) -> Non
     told = [
         f"no introspection of {', '.join(each)} in any arm: {why}" for why, each in names.items()
     ]
-    if withheld and not knowledge.granted(phase):
-        raise NotReadyError(f"phase {phase.key} is left with nothing to grant: {' '.join(told)}")
+    if lack := _lack(phase, knowledge.granted(phase)):
+        raise NotReadyError(f"phase {phase.key} {lack}: {' '.join(told)}")
     for each in told:
         say(f"phase {phase.key}: {each}")
+
+
+def _lack(phase: Phase, granted: Sequence[str]) -> str | None:
+    """Return why the question of `phase` cannot be asked with what is `granted`, or None."""
+    if not granted:
+        return "is left with nothing to grant"
+    if _ABOUT_THE_MODEL.isdisjoint(phase.capabilities) or not _ABOUT_THE_MODEL.isdisjoint(granted):
+        return None
+    return "asks models to measure themselves, and nothing about them can be granted"
 
 
 def _reason(knowledge: Knowledge, name: str, why_no_probe: str) -> str:
     """Return why no arm has the capability `name`, and the remedy if there is one."""
     if name in (*OF_CHECKPOINT, *PROBED):
+        if unknown := [name for name, each in knowledge.subjects.items() if not each.checkpoint]:
+            flags = " ".join(f"--checkpoint {name}=DIR" for name in unknown)
+            return (
+                f"the weights of {', '.join(unknown)} cannot be read. Name them with {flags}, or "
+                "with OWNER/NAME in place of DIR."
+            )
         for model, subject in knowledge.subjects.items():
-            if subject.checkpoint is None:
-                remedy = f"Name them with --checkpoint {model}=DIR or {model}=OWNER/NAME."
-                return f"the weights of {model} cannot be read. {remedy}"
-            if subject.checkpoint.why_no_values:
+            if subject.checkpoint and subject.checkpoint.why_no_values:
                 return f"the weights of {model} cannot be read: {subject.checkpoint.why_no_values}."
     return (name in PROBED and why_no_probe) or "it is not to be had here."

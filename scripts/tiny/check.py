@@ -62,7 +62,8 @@ def trials() -> tuple[Trial, ...]:
 
 def _reworded(phase: Phase, texts: Mapping[str, str]) -> Phase:
     experiments = tuple(
-        each.model_copy(update={"prompt": texts[each.name]}) for each in phase.experiments
+        each.model_copy(update={"prompt": texts[each.name], "prompt_on_documents": None})
+        for each in phase.experiments
     )
     said = {name: texts[name] for name in ("system", "heritage")}
     update = {"texts": phase.texts.model_copy(update=said), "experiments": experiments}

@@ -16,7 +16,7 @@ from engine.introspection.history import History
 from engine.introspection.probe import PROBED
 from engine.introspection.temporal import Temporal
 from engine.loop import Powers
-from engine.phase import Phase
+from engine.phase import Experiment, Phase
 from engine.sandbox import Answer
 from engine.transcript import Call
 
@@ -83,10 +83,7 @@ def reworded(phase: Phase, powers: Powers, rng: random.Random) -> tuple[Phase, P
     texts = {"system": _system(rng), "heritage": _heritage(phase, rng)}
     if rng.random() < 0.2:  # noqa: PLR2004 - the real form of an observation prevails
         texts["observation"] = rng.choice(_wordings()["observation"]["ways"])
-    experiments = tuple(
-        each.model_copy(update={"prompt": _prompt(each.name, each.prompt, rng)})
-        for each in phase.experiments
-    )
+    experiments = tuple(_asked(each, rng) for each in phase.experiments)
     changed = phase.model_copy(
         update={"texts": phase.texts.model_copy(update=texts), "experiments": experiments}
     )
@@ -115,6 +112,13 @@ def _system(rng: random.Random) -> str:
 
 def _way(ways: Sequence[str], rng: random.Random) -> str:
     return ways[0] if rng.random() < _FIRST_WAY_SHARE else rng.choice(ways)
+
+
+def _asked(experiment: Experiment, rng: random.Random) -> Experiment:
+    said = {"prompt": _prompt(experiment.name, experiment.prompt, rng)}
+    if experiment.prompt_on_documents:
+        said["prompt_on_documents"] = rng.choice(_wordings()["documents"]["ways"])
+    return experiment.model_copy(update=said)
 
 
 def _prompt(experiment: str, shipped: str, rng: random.Random) -> str:

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 from engine.events import AnyEvent
 from engine.journal import read_events
+from servers.embedded.model import tiny_models
 from tests.faults.asks import steps
 from tests.faults.server import FaultyServer, serving
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 50
+WEIGHTS = tiny_models()[0].directory
 
 
 class Outcome(NamedTuple):
@@ -54,8 +56,21 @@ async def outcome(process: Process) -> Outcome:
 
 
 def two_arms(server: FaultyServer) -> tuple[str, ...]:
-    served = server.served[0]
-    return ("--endpoint", f"a={server.url}#{served}", "--endpoint", f"b={server.url}#{served}")
+    return (*one_arm(server, "a"), *one_arm(server, "b"))
+
+
+def bare_arms(server: FaultyServer) -> tuple[str, ...]:
+    return (*bare_arm(server, "a"), *bare_arm(server, "b"))
+
+
+def one_arm(server: FaultyServer, name: str = "a") -> tuple[str, ...]:
+    """An arm at `server`, as if that served the smallest model that ships."""
+    return (*bare_arm(server, name), "--checkpoint", f"{name}={WEIGHTS}")
+
+
+def bare_arm(server: FaultyServer, name: str = "a") -> tuple[str, ...]:
+    """An arm at `server` whose weights nobody names."""
+    return ("--endpoint", f"{name}={server.url}#{server.served[0]}")
 
 
 async def until_recorded(run_dir: Path, n_events: int) -> None:

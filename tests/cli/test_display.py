@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.events import InvestigationEnded, LoadSeen, RequestRepeated, RunStarted
-from tests.cli.program import WITHIN_S, endpoint, events_of, program, run, two_arms
+from tests.cli.program import WITHIN_S, bare_arms, endpoint, events_of, program, run, two_arms
 from tests.faults.asks import at_first
 from tests.faults.faults import Fault
 
@@ -106,7 +106,7 @@ async def test_where_a_run_is_taken_up_is_recorded(tmp_path: Path) -> None:
         await server.until_in_flight(6)
         process.kill()
     async with endpoint() as moved:
-        done = await run("resume", "out", *two_arms(moved), cwd=tmp_path)
+        done = await run("resume", "out", *bare_arms(moved), cwd=tmp_path)
         assert done.code == 0, done.err
     starts = [event for event in events_of(tmp_path / "out") if isinstance(event, RunStarted)]
     assert [start.endpoints["a"] for start in starts] == [(server.url,), (moved.url,)]

@@ -11,6 +11,7 @@ import pytest
 from engine.events import CompletionReceived, InvestigationResumed, RunEnded
 from tests.cli.program import (
     WITHIN_S,
+    bare_arms,
     endpoint,
     events_of,
     outcome,
@@ -134,7 +135,7 @@ async def test_resume_goes_on_at_another_address(tmp_path: Path) -> None:
         await until_recorded(tmp_path / "out", 25)
         process.kill()
     async with endpoint() as moved:
-        done = await run("resume", "out", *two_arms(moved), cwd=tmp_path)
+        done = await run("resume", "out", *bare_arms(moved), cwd=tmp_path)
     assert done.code == 0, done.err
 
 
@@ -146,7 +147,7 @@ async def test_resume_under_another_window_is_refused_by_name(tmp_path: Path) ->
         await until_recorded(tmp_path / "out", 25)
         process.kill()
     async with endpoint(window_tokens=4096) as changed:
-        done = await run("resume", "out", *two_arms(changed), cwd=tmp_path)
+        done = await run("resume", "out", *bare_arms(changed), cwd=tmp_path)
     assert done.code == 2, done.err
     assert "max_model_len of a was 32768 and is 4096" in done.err
 

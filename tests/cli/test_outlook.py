@@ -7,7 +7,7 @@ import pytest
 
 from engine.cli.outlook import Limits, advice
 from engine.forecast import Band
-from tests.cli.program import endpoint, run, two_arms
+from tests.cli.program import WEIGHTS, endpoint, run, two_arms
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_a_long_run_without_a_deadline_is_told_how_to_be_shorter() -> None:
 
 async def test_prices_make_costs_in_summary_terminal_and_forecast(tmp_path: Path) -> None:
     async with endpoint() as server:
-        table = f'url = "{server.url}"\nmodel = "served-model"\n'
+        table = f'url = "{server.url}"\nmodel = "served-model"\ncheckpoint = "{WEIGHTS}"\n'
         prices = 'prices = { prompt = 2.0, cached = 1.0, completion = 8.0, currency = "EUR" }\n'
         text = f"[endpoints.a]\n{table}{prices}[endpoints.b]\n{table}"
         (tmp_path / "lab.toml").write_text(text)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from phases.load import list_phases
-from tests.cli.program import endpoint, run, two_arms
+from tests.cli.program import bare_arm, endpoint, one_arm, run, two_arms
 from tests.faults.asks import Ask
 
 GOOD = """
@@ -48,9 +48,7 @@ async def test_a_phase_of_ones_own_is_checked_and_run(tmp_path: Path) -> None:
     checked = await run("phases", "check", "mine", cwd=tmp_path)
     assert checked.code == 0, checked.err
     async with endpoint() as server:
-        done = await run(
-            "run", "--phase", "mine", *two_arms(server)[:2], "--out", "out", cwd=tmp_path
-        )
+        done = await run("run", "--phase", "mine", *bare_arm(server), "--out", "out", cwd=tmp_path)
     assert done.code == 0, done.err
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert [phase["key"] for phase in manifest["phases"]] == ["mine"]
@@ -93,6 +91,47 @@ async def test_a_malformed_phase_is_refused_by_file_line_and_remedy(
     assert words in done.err
     assert "mine" in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("field", "remedy"),
+    [
+        ('key = "other"', "line 2: key: the key of a phase is the name of its folder"),
+        ('texts = { system = "Hello." }', "line 2: texts: what the engine itself says is the same"),
+    ],
+)
+async def test_what_no_phase_states_is_refused_with_where_it_comes_from(
+    field: str, remedy: str, tmp_path: Path
+) -> None:
+    own(tmp_path, f"\n{field}{GOOD}")
+    done = await run("phases", "check", "mine", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert remedy in " ".join(done.err.split())
+
+
+async def test_a_folder_that_cannot_be_a_key_is_refused_in_words(tmp_path: Path) -> None:
+    own(tmp_path).rename(tmp_path / "My Phase")
+    done = await run("phases", "check", "My Phase", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "My Phase: the name of a folder is the key of its phase and must" in done.err
+    assert "lower-case letters, digits, - and _" in " ".join(done.err.split())
+    assert "^[" not in done.err
+
+
+async def test_a_phase_that_windows_notepad_wrote_is_read(tmp_path: Path) -> None:
+    folder = own(tmp_path)
+    for file in folder.iterdir():
+        file.write_text(file.read_text(), encoding="utf-8-sig")
+    done = await run("phases", "check", "mine", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "\ufeff" not in str(json.loads(done.out))
+
+
+async def test_a_prompt_on_documents_is_read_from_its_file(tmp_path: Path) -> None:
+    more = 'prompt = "first.md"\nprompt_on_documents = "more.md"'
+    own(tmp_path, GOOD.replace('prompt = "first.md"', more), more="Read them.")
+    done = await run("phases", "check", "mine", "--json", cwd=tmp_path)
+    assert json.loads(done.out)["experiments"][0]["prompt_on_documents"] == "Read them."
 
 
 @pytest.mark.parametrize(
@@ -140,7 +179,7 @@ async def test_an_arm_that_was_shown_a_secret_while_it_ran_is_left_out(tmp_path:
         return "```python\nprint('heri' + 'tage', 'EXPERIMENT_COMPLETE')\n```"
 
     async with endpoint(reply=leaking) as server:
-        await run("run", "1a", *two_arms(server)[:2], "--out", "out", cwd=tmp_path)
+        await run("run", "1a", *one_arm(server), "--out", "out", cwd=tmp_path)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["models"]["a"]["impure"] == 1
     (case,) = summary["investigations"]
@@ -152,7 +191,7 @@ async def test_documents_of_ones_own_are_granted_and_recorded(tmp_path: Path) ->
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "only-one.md").write_text("# Only one\n\nSomething was written here.")
     async with endpoint() as server:
-        arguments = ("run", "1b", *two_arms(server)[:2], "--heritage", "docs", "--out", "out")
+        arguments = ("run", "1b", *one_arm(server), "--heritage", "docs", "--out", "out")
         done = await run(*arguments, cwd=tmp_path)
     assert done.code == 0, done.err
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -162,7 +201,7 @@ async def test_documents_of_ones_own_are_granted_and_recorded(tmp_path: Path) ->
 async def test_a_directory_without_documents_is_refused(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     async with endpoint() as server:
-        arguments = ("run", "1b", *two_arms(server)[:2], "--heritage", "docs", "--out", "out")
+        arguments = ("run", "1b", *one_arm(server), "--heritage", "docs", "--out", "out")
         done = await run(*arguments, cwd=tmp_path)
     assert done.code in {2, 3}, done.err
     assert "docs" in done.err

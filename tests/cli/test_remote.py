@@ -13,7 +13,16 @@ import pytest
 
 from engine.events import CompletionReceived, RequestRepeated
 from engine.manifest import read_manifest
-from tests.cli.program import WITHIN_S, endpoint, events_of, outcome, program, run, until_recorded
+from tests.cli.program import (
+    WEIGHTS,
+    WITHIN_S,
+    endpoint,
+    events_of,
+    outcome,
+    program,
+    run,
+    until_recorded,
+)
 from tests.faults.asks import PROPERLY, Ask, Plan, mixed, steps
 from tests.faults.authority import Authority, make_authority
 from tests.faults.faults import Fault
@@ -58,6 +67,7 @@ def configured(folder: Path, at: str, authority: Authority, **changes: str) -> t
     fields = {
         "url": at,
         "model": "served-model",
+        "checkpoint": str(WEIGHTS),
         "key_env": "LAB_KEY",
         "ca_file": str(authority.ca_file),
     } | changes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.events import CompletionReceived, TurnEnded
 from engine.manifest import read_manifest
-from tests.cli.program import endpoint, events_of, run, two_arms
+from tests.cli.program import WEIGHTS, endpoint, events_of, one_arm, run, two_arms
 
 
 async def test_the_bare_command_compares_two_endpoints(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ async def test_both_models_are_asked_at_the_same_time(tmp_path: Path) -> None:
 
 async def test_no_arm_has_system_messages_where_one_takes_none(tmp_path: Path) -> None:
     async with endpoint() as server:
-        table = f'url = "{server.url}"\nmodel = "served-model"\n'
+        table = f'url = "{server.url}"\nmodel = "served-model"\ncheckpoint = "{WEIGHTS}"\n'
         text = f"[endpoints.a]\n{table}[endpoints.b]\n{table}system_role = false\n"
         (tmp_path / "lab.toml").write_text(text)
         done = await run("--config", "lab.toml", "--out", "out", cwd=tmp_path)
@@ -122,6 +122,7 @@ async def test_flags_can_come_from_a_file(tmp_path: Path) -> None:
         served = server.served[0]
         (tmp_path / "study.toml").write_text(
             f'endpoint = ["a={server.url}#{served}", "b={server.url}#{served}"]\nreplicates = 2\n'
+            f'checkpoint = ["a={WEIGHTS}", "b={WEIGHTS}"]\n'
         )
         done = await run("--config", "study.toml", "--out", "out", cwd=tmp_path)
     assert done.code == 0, done.err
@@ -146,12 +147,8 @@ async def test_ends_of_infrastructure_are_partial_and_left_out(tmp_path: Path) -
         return Fault.WRONG_KEY if ask.turn == 2 and ask.body.model == "other" else Fault.NONE
 
     async with endpoint(served=("served-model", "other"), plan=plan) as server:
-        flags = (
-            "--endpoint",
-            f"a={server.url}#served-model",
-            "--endpoint",
-            f"b={server.url}#other",
-        )
+        other = ("--endpoint", f"b={server.url}#other", "--checkpoint", f"b={WEIGHTS}")
+        flags = (*one_arm(server), *other)
         done = await run(*flags, "--out", "out", cwd=tmp_path)
     assert done.code == 4, done.err
     assert "| left out (infrastructure) | 0 | 1 |" in done.out

@@ -23,7 +23,7 @@ from engine.phase import DocumentsKind, Experiment, Phase, Requirements
 from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
 from engine.standing import Standing
-from engine.transcript import Conversation, StopReason
+from engine.transcript import Completion, Conversation, StopReason, Usage
 from phases.load import documents_folder, get_phase, list_phases
 from tests.engine.investigating import CASE, DONE, Kept, run_block
 
@@ -84,6 +84,10 @@ REQUIRED = {
     "activation-patterns": (3, 2),
     "synthesis": (2, 1),
 }
+
+
+def a_completion(text: str, finish_reason: str = "stop") -> Completion:
+    return Completion(text=text, finish_reason=finish_reason, usage=Usage(), sent=0, received=0)
 
 
 @asynccontextmanager
@@ -256,6 +260,63 @@ async def test_heritage_survives_a_kill_at_every_event() -> None:
         before = [event for event in events[:place] if isinstance(event, TurnEnded)]
         said = [event.observation for event in (*before, *rest)]
         assert said == [event.observation for event in events if isinstance(event, TurnEnded)]
+
+
+def openings(kept: Kept) -> dict[str, str]:
+    """Return by experiment the message that opens it."""
+    return {
+        event.experiment: event.messages[-1].content
+        for event in kept.events
+        if isinstance(event, ExperimentStarted)
+    }
+
+
+async def test_before_code_is_executed_documents_are_announced_as_opening_later() -> None:
+    said = openings(await played(get_phase("1c-modified"), looking))
+    later = [name for name, text in said.items() if "will be open to you once" in text]
+    assert later == ["tools", "conditions", "expectations"]
+    assert not any("list_documents" in said[name] for name in later)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"),
+    [
+        (a_completion(""), "Your reply was empty. Answer in words."),
+        (a_completion("I can measure my", "length"), "cut at the token limit. Answer again"),
+        (a_completion("I can. " * 200, "length"), "repeated itself until it was cut. Answer again"),
+    ],
+)
+async def test_where_no_code_is_executed_a_spoilt_reply_is_answered_without_a_word_on_code(
+    spoilt: Completion, words: str
+) -> None:
+    kept = await played(get_phase("1c-modified"), in_order([spoilt, "In words."]))
+    first = next(event for event in kept.events if isinstance(event, TurnEnded))
+    assert words in (first.observation or "")
+    assert "code" not in (first.observation or "")
+    assert "EXPERIMENT_COMPLETE" not in (first.observation or "")
+
+
+async def test_where_no_code_is_executed_no_nudge_asks_for_any() -> None:
+    spoilt = a_completion("I can measure my", "length")
+    kept = await played(get_phase("1c-modified"), in_order([spoilt] * 4 + ["In words."]))
+    said = [event.observation or "" for event in kept.events if isinstance(event, TurnEnded)]
+    nudges = [text for text in said if "the same several times" in text]
+    assert nudges
+    assert not any("EXPERIMENT_COMPLETE" in text or "code" in text for text in nudges)
+
+
+async def test_what_is_said_about_documents_is_said_only_where_they_are_granted() -> None:
+    phase = get_phase("1d")
+    without = phase.model_copy(update={"heritage": None})
+    said = [openings(await played(each, looking))["revision"] for each in (phase, without)]
+    assert ["documents" in text for text in said] == [True, False]
+    assert said[0].endswith("Read these documents before you decide.")
+
+
+@pytest.mark.parametrize("key", SKELETONS)
+def test_no_prompt_of_an_experiment_takes_documents_for_granted(key: str) -> None:
+    prompts = [stage.prompt.lower() for stage in get_phase(key).experiments]
+    assert not [text for text in prompts if "document" in text]
 
 
 async def test_an_unmet_requirement_is_told_once_and_stored() -> None:
