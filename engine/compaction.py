@@ -49,7 +49,8 @@ def summary_requests(
             max_tokens=reply_tokens(window, asked, target + phase.compaction.spare_tokens),
         )
 
-    requests = tuple(each for each in (asking(messages), asking(going)) if each.max_tokens)
+    abouts = (messages, going) if kept else (messages,)
+    requests = tuple(each for each in map(asking, abouts) if each.max_tokens)
     if not requests:
         raise ContextOverflowError(f"{prompt} tokens leave no room for a summary in {window}")
     return requests

@@ -6,7 +6,8 @@ goes on as: system message, the open experiment's prompt with the summary, and t
 
 from collections.abc import Iterable, Sequence
 
-from engine.transcript import Message, Usage
+from engine.events import CompletionReceived
+from engine.transcript import Message
 
 MIN_REPLY_TOKENS = 64
 """With less room than this no reply is asked for: a block of code would be cut."""
@@ -21,10 +22,24 @@ _RECENT_SHARES = ((10_000, 0.15), (4_000, 0.20), (0, 0.25))
 """(window of at least, share of it that the last turns may keep)."""
 
 
-def prompt_tokens(counted: Usage | None, uncounted: Iterable[str]) -> int:
+def prompt_tokens(counted: CompletionReceived | None, uncounted: Iterable[str]) -> int:
     """Return an estimate of the next prompt: what was counted last plus the texts since."""
-    known = counted.prompt_tokens + counted.completion_tokens if counted else 0
+    known = counted.completion.usage.prompt_tokens + _kept_tokens(counted) if counted else 0
     return known + text_tokens(uncounted)
+
+
+def _kept_tokens(reply: CompletionReceived) -> int:
+    """Return an upper estimate of what goes on of a reply: neither a foreign part nor a reasoning.
+
+    A reasoning is counted and not seen; but no tokenizer makes more tokens of a text than it has
+    bytes.
+    """
+    n_tokens, text = reply.completion.usage.completion_tokens, reply.own_text
+    if reply.own_chars is not None:
+        return min(n_tokens, text_tokens([text]))
+    if n_tokens <= len(text):
+        return n_tokens
+    return min(n_tokens, len(text.encode()) + _MESSAGE_OVERHEAD_TOKENS)
 
 
 def text_tokens(texts: Iterable[str]) -> int:

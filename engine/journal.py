@@ -287,11 +287,19 @@ def _open_locked(path: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
-        raise UsageError(
+        raise _not_locked(path, error) from error
+    return fd
+
+
+def _not_locked(path: Path, error: OSError) -> UsageError | RunError:
+    if isinstance(error, BlockingIOError):
+        return UsageError(
             f"{path.parent}: another process is working on this run. Wait for its end, or stop it "
             "with Ctrl-C."
-        ) from error
-    return fd
+        )
+    return RunError(
+        f"{path}: cannot be locked ({error.strerror}). Move the run to a file system with locks."
+    )
 
 
 def _cut_torn_line(fd: int) -> None:

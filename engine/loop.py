@@ -175,10 +175,11 @@ class _Course:
     async def run(self) -> StopReason:
         ends = self._standing.ends
         for experiment in self._phase.experiments[len(ends) :]:
-            if ends and ends[-1] not in _LETS_NEXT_BEGIN:
-                break
-            if ends and (limit := self._limit()):
-                return limit
+            if ends and self._standing.experiment is None:
+                if ends[-1] not in _LETS_NEXT_BEGIN:
+                    break
+                if limit := self._limit():
+                    return limit
             await self._conduct(experiment)
         return ends[-1]
 
@@ -199,7 +200,7 @@ class _Course:
         )
 
     async def _turn(self, experiment: Experiment) -> StopReason | None:
-        """Make one turn; return why the experiment ends with it, or None."""
+        """Make one turn, or room for it; return why the experiment ends with it, or None."""
         if self._standing.asked is None:
             self._parts.drain.check()
             limit = self._limit() or exhausted(_budget_of(experiment), self._standing.spent)
@@ -207,27 +208,32 @@ class _Course:
                 return limit
             self._standing.send_unsent()
             try:
-                await self._ask_within_window(experiment)
+                if not await self._ask_or_compact(experiment):
+                    return None
             except ContextOverflowError:
                 return StopReason.CONTEXT_FULL
         await self._act(experiment)
         return self._standing.ending
 
-    async def _ask_within_window(self, experiment: Experiment) -> None:
-        """Get one completion, after a summary when the window is nearly full or too small.
+    async def _ask_or_compact(self, experiment: Experiment) -> bool:
+        """Get one completion; False: a summary instead, for the window is nearly full or too small.
+
+        Nearly full, the window may have room for a reply although there is nothing to summarise.
 
         Raises:
             ContextOverflowError: the window has no room even then.
         """
         window, prompt = self._parts.window, await self._prompt_tokens()
         if is_full(window, prompt):
-            await self._compact(window, prompt)
-            prompt = await self._prompt_tokens()
+            with suppress(ContextOverflowError):
+                await self._compact(window, prompt)
+                return False
         try:
             await self._ask(experiment, prompt)
         except ContextOverflowError:
             await self._compact(window, prompt)
-            await self._ask(experiment, await self._prompt_tokens())
+            return False
+        return True
 
     async def _compact(self, window: int | None, prompt: int) -> None:
         """Let the conversation go on from the model's own summary of it, if there is one to make.
@@ -297,7 +303,9 @@ class _Course:
                 turn=standing.ledger.turns,
                 action=tag_of(action),
                 executions=executions,
-                observation=respond(self._phase, action, executions, verdict.notes),
+                observation=respond(
+                    self._phase, action, executions, verdict.notes, has_code=experiment.has_code
+                ),
                 ends=verdict.ends,
                 is_told_shortfall=verdict.is_told_shortfall,
             )
@@ -309,7 +317,7 @@ class _Course:
         is_first = not standing.conversation.messages
         opening = (Message("system", self._system_prompt()),) if is_first else ()
         prompt = render(experiment.prompt, max_turns=experiment.max_turns)
-        parts = (standing.unsent, prompt, self._introduction(experiment))
+        parts = (standing.unsent, prompt, *self._introduction(experiment))
         content = "\n\n".join(part for part in parts if part)
         self._happens(
             ExperimentStarted(
@@ -320,14 +328,17 @@ class _Course:
             )
         )
 
-    def _introduction(self, experiment: Experiment) -> str | None:
-        """Return the word on the documents, granted now if they begin with `experiment`."""
+    def _introduction(self, experiment: Experiment) -> tuple[str, ...]:
+        """Return the words on the documents, granted now if they begin with `experiment`."""
         heritage, powers = self._phase.heritage, self._parts.powers
         if heritage is None or not self._phase.has_heritage(experiment.name):
-            return None
+            return ()
         if heritage.begins == experiment.name:
             self._workspace.give(powers.grant(HERITAGE))
-        return render(self._phase.texts.heritage, line=dict(powers.lines)[HERITAGE])
+        line = dict(powers.lines)[HERITAGE]
+        word = render(self._phase.texts.heritage, line=line, has_code=experiment.has_code)
+        more = render(experiment.prompt_on_documents or "", max_turns=experiment.max_turns)
+        return (word, more)
 
     def _system_prompt(self) -> str:
         lines = tuple(self._parts.powers.lines)
@@ -354,7 +365,7 @@ class _Course:
     async def _prompt_tokens(self) -> int:
         """Return the tokens of the next prompt: an estimate while there is room, else a count."""
         standing, count = self._standing, self._parts.count
-        estimate = prompt_tokens(standing.counted, standing.uncounted)
+        estimate = prompt_tokens(standing.latest, standing.uncounted)
         if count is None or not is_near_full(self._parts.window, estimate):
             return estimate
         return await count(standing.conversation) or estimate

@@ -27,8 +27,8 @@ class Standing:
     conversation: Conversation = field(default_factory=Conversation)
     uncounted: list[str] = field(default_factory=list[str])
     """Texts that the server has not counted yet."""
-    counted: Usage | None = None
-    """What the server counted for the last completion."""
+    latest: CompletionReceived | None = None
+    """The last completion, with what the server counted; None: that is not what goes on."""
     unsent: str | None = None
     """The last observation, until it is sent by itself or opens the next experiment."""
     ledger: Ledger = field(default_factory=Ledger)
@@ -88,6 +88,11 @@ class Standing:
         return self.executions[self.starts[self.experiment] :] if self.experiment else []
 
     @property
+    def counted(self) -> Usage | None:
+        """What the server counted for the last completion; None where it is not what goes on."""
+        return self.latest.completion.usage if self.latest else None
+
+    @property
     def spent(self) -> Ledger:
         """What the open experiment has spent."""
         return self.ledger.since(self.opened_at)
@@ -117,7 +122,7 @@ class Standing:
         self.conversation.append(Message("assistant", event.own_text))
         usage = event.completion.usage
         if usage.prompt_tokens:
-            self.counted, self.uncounted = usage, []
+            self.latest, self.uncounted = event, []
         else:  # the server does not count
             self.uncounted.append(event.own_text)
         self.n_replies, self.replied = self.n_replies + 1, self.replied + usage
@@ -127,7 +132,7 @@ class Standing:
         usage = event.completion.usage
         self.ledger = self.ledger.spend_tokens(usage)
         self.conversation, self.unsent = Conversation(event.messages), None
-        self.counted, self.uncounted = None, [message.content for message in event.messages]
+        self.latest, self.uncounted = None, [message.content for message in event.messages]
         self.n_compactions += 1
 
     def _end_turn(self, event: TurnEnded) -> None:

@@ -71,6 +71,11 @@ class Gate:
         """Requests that are held back."""
         return sum(not turn.done() for *_, turn in self._waiting)
 
+    @property
+    def shut_s(self) -> float:
+        """Seconds for which the server wants no request."""
+        return max(0.0, self._opens_at - self._clock())
+
     def slot(self, rank: int, check: Check = unchecked) -> "_Slot":
         """Return the right to have one request in flight while it is entered.
 
@@ -134,6 +139,10 @@ class Gate:
         """Follow the load of the server."""
         self._is_observed = True
         self._set(limit_for(load, before, n_in_flight=self.n_in_flight, limit=self.limit))
+
+    def unobserve(self) -> None:
+        """Note that the load of the server is not known any more: answers decide again."""
+        self._is_observed = False
 
     async def _turn(self, rank: int) -> None:
         turn = asyncio.get_running_loop().create_future()

@@ -154,7 +154,7 @@ def _retry_after_s(headers: httpx2.Headers) -> float | None:
         if stated.replace(".", "", 1).isdigit():
             return float(stated)
         return max(0.0, parsedate_to_datetime(stated).timestamp() - time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

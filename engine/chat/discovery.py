@@ -18,7 +18,7 @@ from engine.chat.listing import (
     read_models,
 )
 from engine.chat.refusals import one_line, refusal
-from engine.chat.wire import encode
+from engine.chat.wire import UNREADABLE, encode
 from engine.endpoint import Endpoint, beside, replicas
 from engine.errors import ChatError, NotReadyError
 from engine.transcript import Conversation, Message
@@ -120,7 +120,7 @@ class _Asking:
         try:
             answer = await self._get(beside(self._endpoint.url, "props"))
             return msgspec.json.decode(answer.body, type=_Props).default_generation_settings.n_ctx
-        except (NotReadyError, ValueError):
+        except (NotReadyError, *UNREADABLE):
             return None
 
     async def _nearby(self) -> str | None:

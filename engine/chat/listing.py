@@ -9,6 +9,7 @@ import msgspec
 
 from engine.access import Access
 from engine.chat.refusals import detail, key_remedy, one_line
+from engine.chat.wire import UNREADABLE
 from engine.endpoint import Endpoint
 from engine.errors import EngineError, NotReadyError, UsageError
 
@@ -52,7 +53,7 @@ def read_models(body: bytes) -> list[Model] | None:
     """Return the models in an answer; None: it is no list of models."""
     try:
         return msgspec.json.decode(body, type=_Models).data
-    except ValueError:
+    except UNREADABLE:
         return None
 
 

@@ -77,9 +77,11 @@ def _give_up(state: tenacity.RetryCallState) -> None:
 
 
 def _pause_s(patience: Patience, error: ChatError, attempt: int) -> float:
-    """Spread the returns: a thousand investigations told "in 1 s" must not all come at once."""
+    """Return what the server asked for, and at least the ordinary pause: "in 0 s" is no pause.
+
+    The returns are spread: a thousand investigations told "in 1 s" must not all come at once.
+    """
     spread = random.random()  # noqa: S311 - no secret depends on it
-    if error.retry_after_s is not None:
-        return error.retry_after_s * (1.0 + 0.25 * spread)
+    asked_s = (error.retry_after_s or 0.0) * (1.0 + 0.25 * spread)
     doubled_s = patience.first_wait_s * 2.0 ** (attempt - 1)
-    return min(doubled_s, patience.longest_wait_s) * (0.5 + 0.5 * spread)
+    return max(asked_s, min(doubled_s, patience.longest_wait_s) * (0.5 + 0.5 * spread))

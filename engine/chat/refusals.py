@@ -10,6 +10,7 @@ from http import HTTPStatus
 import msgspec
 
 from engine.access import OPEN, Access
+from engine.chat.wire import UNREADABLE
 from engine.endpoint import Endpoint
 from engine.errors import ChatError, ContextOverflowError
 
@@ -72,7 +73,7 @@ def _error(body: bytes) -> _Error:
     """Return the error that a body of any known shape tells; one of another shape tells nothing."""
     try:
         answer = msgspec.json.decode(body, type=_Body)
-    except ValueError:
+    except UNREADABLE:
         return _Error()
     if isinstance(answer.error, str):
         return _Error(answer.error)
@@ -101,7 +102,7 @@ def error_code(body: bytes) -> int | None:
     """Return the HTTP status that some gateways hide in the error of an answer with status 200."""
     try:
         answer = msgspec.json.decode(body, type=_Body)
-    except ValueError:
+    except UNREADABLE:
         return None
     code = answer.error.code if isinstance(answer.error, _Error) else None
     return code if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST else None
@@ -142,6 +143,8 @@ def _stop(shown: str, following: str) -> str:
 
 
 def _is_transient(status: int, marks: list[str], retry_after_s: float | None) -> bool:
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        return retry_after_s is not None
     if status == HTTPStatus.TOO_MANY_REQUESTS and retry_after_s is None:
         is_limit_per_time = any(mark.startswith(_LIMIT_PER_TIME) for mark in marks)
         return is_limit_per_time or _NO_CREDIT.isdisjoint(marks)

@@ -43,6 +43,9 @@ _TELLS_NONE = frozenset(
     }
 )
 """Answers to a look at the metrics that will not be others later; 501 is llama.cpp's."""
+_LONG_S = 2.0
+"""A server that wants no request for longer than this is not waited for while another is idle: to
+read a long conversation from its beginning takes the other about as long."""
 _LOOK_EVERY_S = 1.0
 _LOOK_S = 5.0
 
@@ -87,6 +90,11 @@ class Replica:
         """True unless it failed to answer a moment ago."""
         return self._clock() >= self._shunned_until
 
+    @property
+    def is_open(self) -> bool:
+        """True unless it failed to answer a moment ago, or wants no request for long."""
+        return self.is_healthy and self.gate.shut_s <= _LONG_S
+
     async def ask(self, body: bytes, *, rank: int, check: Check) -> Completion:
         """Get one completion; `check` may refuse that it is asked for, until its turn has come.
 
@@ -120,17 +128,23 @@ class Replica:
         return decode_count(answer.body) if answer.status == HTTPStatus.OK else None
 
     async def watch(self) -> None:
-        """Follow the load of a server of one's own, unless that plainly tells none."""
-        if not self._is_own:
-            return
-        while (answer := await self._look()) is None or answer.status not in _TELLS_NONE:
-            if answer is not None and answer.status == HTTPStatus.OK:
-                load = parse_load(answer.body.decode(errors="replace"), time_s=self._clock())
-                if load is None:
+        """Follow the load of a server of one's own, unless that never told any and tells none."""
+        has_told = False
+        while self._is_own:
+            answer = await self._look()
+            if answer is not None and _is_about_load(answer):
+                self._heed(parse_load(answer.body.decode(errors="replace"), time_s=self._clock()))
+                if not (has_told := has_told or self.load is not None):
                     return
-                self.gate.observe(load, self.load)
-                self.load = load
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _heed(self, load: Load | None) -> None:
+        """Take in what it says of its load; None: it does not say any more."""
+        if load is None:
+            self.gate.unobserve()
+        else:
+            self.gate.observe(load, self.load)
+        self.load = load
 
     async def _look(self) -> "Answer | None":
         """Return what the server answers to a look at its metrics; None: nothing at the moment."""
@@ -199,6 +213,11 @@ async def watching(replicas: tuple[Replica, ...]) -> AsyncGenerator[None]:
     except BaseExceptionGroup as errors:
         # The block's own error: a watch raises none.
         raise errors.exceptions[0] from None
+
+
+def _is_about_load(answer: "Answer") -> bool:
+    """Return whether an answer tells a load, or that there will be none."""
+    return answer.status == HTTPStatus.OK or answer.status in _TELLS_NONE
 
 
 def _pace(requests_per_s: float | None) -> Pace | None:

@@ -118,11 +118,17 @@ class Served:
         )
 
     def choose(self, current: Replica | None) -> Replica:
-        """Return `current` while it answers, else the healthy one with the least to do."""
-        if current and (current.is_healthy or len(self.replicas) == 1):
+        """Return `current` while it answers, else the healthy one with the least to do.
+
+        One that wants no request for long is left only for one that is open.
+        """
+        if current and (len(self.replicas) == 1 or current.is_open):
             return current
         healthy = [replica for replica in self.replicas if replica.is_healthy]
-        return min(healthy or self.replicas, key=lambda replica: replica.gate.n_held)
+        inviting = [replica for replica in healthy if replica.is_open]
+        if current in healthy and not inviting:
+            return current
+        return min(inviting or healthy or self.replicas, key=lambda replica: replica.gate.n_held)
 
 
 class _Seat:
@@ -143,6 +149,16 @@ class _Seat:
             return await self._attempt_again(body, error)
 
     async def _attempt(self, body: bytes) -> Completion:
+        """Ask one replica, and a second one where the first wants no request for long."""
+        try:
+            return await self._ask(body)
+        except ChatError as error:
+            is_to_wait = error.is_transient and error.retry_after_s is not None
+            if not is_to_wait or self._served.choose(self._replica) is self._replica:
+                raise
+            return await self._ask(body)
+
+    async def _ask(self, body: bytes) -> Completion:
         self._replica = self._served.choose(self._replica)
         return await self._replica.ask(body, rank=self._rank, check=self._check)
 

@@ -1,13 +1,22 @@
 """JSON of a chat completion, reduced to what is sent and what is read. Pure."""
 
+from typing import cast
+
 import msgspec
 
 from engine.chat import ChatRequest
 from engine.transcript import Conversation, Usage
 
+UNREADABLE = (ValueError, RecursionError)
+"""What decoding raises: a body is no JSON, is of another shape, or is nested without end."""
+
 
 class ShapeError(ValueError):
-    """An answer is whole and no chat completion: asked again, it would be paid for again."""
+    """A reply is whole and of no known shape: asked again, it would be paid for again."""
+
+
+class BrokenOffError(ValueError):
+    """The server broke the reply off: where it ends is not the model's doing."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -36,8 +45,9 @@ class _Message(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    message: _Message
+    message: _Message | None = None
     finish_reason: str | None = None
+    error: object = None
 
 
 class _Details(msgspec.Struct):
@@ -50,8 +60,16 @@ class _Usage(msgspec.Struct):
     prompt_tokens_details: _Details | None = None
 
 
-class _Body(msgspec.Struct):
+class _Uncounted(msgspec.Struct):
     choices: list[_Choice]
+    error: object = None
+
+
+class _Body(_Uncounted):
+    usage: _Usage | None = None
+
+
+class _OnlyUsage(msgspec.Struct):
     usage: _Usage | None = None
 
 
@@ -60,10 +78,16 @@ class _Counted(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Body)
+_UNCOUNTED = msgspec.json.Decoder(_Uncounted)
+_USAGE = msgspec.json.Decoder(_OnlyUsage, strict=False)
+"""Takes 12.0 and "12" for a number as well."""
 _UNKNOWN = "unknown"
 _LENGTH = "length"
 _LENGTHS = frozenset({"max_tokens", "model_length"})
 """What some servers say in place of "length"."""
+_BROKEN_OFF = frozenset({"abort", "error"})
+"""Finish reasons of replies that did not come to their end. Sources: vLLM 0.32, FinishReason, and
+SGLang: `abort`; OpenRouter API reference (2026), "Errors": `error`, beside `choices[0].error`."""
 
 
 def encode(request: ChatRequest, *, served_model: str, has_system_role: bool = True) -> bytes:
@@ -96,7 +120,7 @@ def decode_count(body: bytes) -> int | None:
     """Return the tokens that /tokenize counted; None where the answer has no count."""
     try:
         return msgspec.json.decode(body, type=_Counted).count
-    except ValueError:
+    except UNREADABLE:
         return None
 
 
@@ -106,16 +130,21 @@ def decode(body: bytes) -> Reply:
     A null content is an empty text: the server spent the tokens on something that is not content.
 
     Raises:
-        ShapeError: the body is JSON and no chat completion; the message says in which respect.
+        BrokenOffError: it is the beginning of a reply.
+        ShapeError: it has choices and no reply; the message says in which respect.
         ValueError: it is no JSON, or has no choices.
     """
     answer = _answer(body)
     if not answer.choices:
-        message = "the answer has no choices"
-        raise ValueError(message)
+        raise ValueError("the answer has no choices")
     choice = answer.choices[0]
+    content = choice.message.content if choice.message else None
+    if _is_broken_off(choice, None if content else answer.error):
+        raise BrokenOffError("the server broke the reply off")
+    if choice.message is None:
+        raise ShapeError("the choice has no message")
     return Reply(
-        text=_text(choice.message.content),
+        text=_text(content),
         finish_reason=_finish_reason(choice.finish_reason),
         usage=_usage(answer.usage or _Usage()),
     )
@@ -127,8 +156,40 @@ def _answer(body: bytes) -> _Body:
     except UnicodeDecodeError:
         return _answer(body.decode(errors="replace").encode())
     except msgspec.ValidationError as error:
-        msgspec.json.decode(body.decode(errors="replace"))  # raises where it is torn further on
-        raise ShapeError(str(error)) from error
+        return _answer_despite(error, body.decode(errors="replace"))
+    except RecursionError as error:
+        raise ValueError("it is nested without end") from error
+
+
+def _answer_despite(error: msgspec.ValidationError, body: str) -> _Body:
+    """Return an answer of which only the usage is of another shape.
+
+    Raises:
+        ShapeError: its choices are.
+        ValueError: it has none, or is torn further on.
+    """
+    is_reply = _has_choices(msgspec.json.decode(body))
+    try:
+        answer = _UNCOUNTED.decode(body)
+    except msgspec.ValidationError:
+        raise (ShapeError if is_reply else ValueError)(str(error)) from error
+    return _Body(answer.choices, answer.error, _read_usage(body))
+
+
+def _has_choices(answer: object) -> bool:
+    return isinstance(answer, dict) and bool(cast("dict[str, object]", answer).get("choices"))
+
+
+def _read_usage(body: str) -> _Usage | None:
+    try:
+        return _USAGE.decode(body).usage
+    except msgspec.ValidationError:
+        return None
+
+
+def _is_broken_off(choice: _Choice, error: object) -> bool:
+    said = choice.finish_reason
+    return bool(choice.error or error) or (said is not None and said.lower() in _BROKEN_OFF)
 
 
 def _text(content: str | list[_Part] | None) -> str:

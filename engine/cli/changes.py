@@ -3,6 +3,8 @@
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from engine.branch import Place, Trunk, upcoming
 from engine.errors import UsageError
 from engine.phase import Heritage, Phase
@@ -22,7 +24,7 @@ def parse_change(text: str) -> Change:
     """Read KEY=VALUE or `control`.
 
     Raises:
-        UsageError: it is neither; what can be set is named.
+        UsageError: it is neither, or no temperature; what can be set is named.
     """
     if text == CONTROL:
         return Change("", "")
@@ -34,7 +36,7 @@ def parse_change(text: str) -> Change:
             f"--set {text!r}: expected heritage=true|wrong|none, model=NAME, temperature=NUMBER "
             f"or control.{hint}"
         )
-    return Change(key, value)
+    return Change(key, _plain(_temperature(value)) if key == "temperature" else value)
 
 
 def changed(phase: Phase, trunk: Trunk, place: Place, change: Change) -> Phase:
@@ -47,15 +49,25 @@ def changed(phase: Phase, trunk: Trunk, place: Place, change: Change) -> Phase:
         case Change("heritage", value):
             update: dict[str, object] = {"heritage": _heritage(phase, trunk, value)}
         case Change("temperature", value):
-            sampling = phase.sampling.model_copy(update={"temperature": _temperature(value)})
+            sampling = phase.sampling.model_copy(update={"temperature": float(value)})
             update = {"sampling": sampling}
         case _:
-            return phase.model_copy(update={"key": _key(phase, place)})
-    return phase.model_copy(update=update | {"key": _key(phase, place, *change)})
+            return _keyed(phase, place)
+    return _keyed(phase.model_copy(update=update), place, *change)
 
 
-def _key(phase: Phase, *parts: str | int) -> str:
-    return "-".join([phase.key, "at", *map(str, parts)]).replace(".", "_")
+def _keyed(phase: Phase, *parts: str | int) -> Phase:
+    """Return `phase` with a key that names `parts`.
+
+    Raises:
+        UsageError: it would not be a phase of which a manifest can tell.
+    """
+    key = "-".join([phase.key, "at", *map(str, parts)]).replace(".", "_")
+    try:
+        return Phase.model_validate(phase.model_dump() | {"key": key})
+    except ValidationError as error:
+        what = error.errors()[0]["msg"]
+        raise UsageError(f"no fork can be called {key!r}: {what}.") from error
 
 
 def _heritage(phase: Phase, trunk: Trunk, value: str) -> Heritage | None:
@@ -84,3 +96,8 @@ def _temperature(value: str) -> float:
     if not 0 <= number <= 2:  # noqa: PLR2004 - the bounds of `engine.phase.Sampling`
         raise UsageError(f"--set temperature={value}: expected a number from 0 to 2.")
     return number
+
+
+def _plain(number: float) -> str:
+    """Return the one text of a number: that of +0.50 is 0.5."""
+    return str(number + 0.0).removesuffix(".0")

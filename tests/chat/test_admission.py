@@ -313,6 +313,34 @@ async def test_the_others_take_over_from_a_replica_that_is_away() -> None:
     assert len(second.asks) == 4
 
 
+async def test_the_others_take_over_from_a_replica_that_wants_a_long_pause() -> None:
+    first, second = FaultyServer(), FaultyServer()
+    async with two_replicas(first, second) as backend:
+        seat = backend.seat()
+        await seat.complete(make_request())
+        first.plan = always(Fault.RATE_LIMIT)
+        await ask_turns(seat, 3)
+        await backend.seat().complete(make_request())
+    assert (len(first.asks), len(second.asks)) == (2, 4)
+
+
+async def test_a_short_pause_is_waited_out_where_the_prefix_is() -> None:
+    first, second = FaultyServer(plan=at_first(Fault.BRIEF_RATE_LIMIT)), FaultyServer()
+    async with two_replicas(first, second) as backend:
+        await ask_turns(backend.seat(), 3)
+    assert (len(first.asks), len(second.asks)) == (6, 0)
+
+
+async def test_an_investigation_stays_where_it_was_while_all_replicas_want_a_pause() -> None:
+    first, second = FaultyServer(), FaultyServer()
+    async with two_replicas(first, second) as backend:
+        near, far = backend.replicas
+        far.gate.throttled(sent_s=0.0, shut_s=60.0)
+        near.gate.throttled(sent_s=0.0, shut_s=50.0)
+        assert backend.choose(near) is near
+        assert backend.choose(far) is far
+
+
 async def test_a_replica_whose_process_dies_is_replaced() -> None:
     pauses = Pauses()
     async with server_process() as staying:

@@ -55,6 +55,13 @@ async def test_each_kind_of_server_states_its_window_elsewhere(
         assert (await resolve(make_endpoint(url), access=OPEN)).max_model_len == window
 
 
+async def test_a_list_that_is_nested_without_end_is_no_list() -> None:
+    nested = web.Response(body=b'{"data":' + b"[" * 9_000, content_type="application/json")
+    async with answering(nested) as url:
+        with pytest.raises(NotReadyError):
+            await resolve(make_endpoint(url), access=OPEN)
+
+
 async def test_a_model_that_is_not_served_gets_what_is_and_the_nearest() -> None:
     async with serving(server=FaultyServer(served=("tiny-0.6m", "tiny-2m"))) as server:
         with pytest.raises(UsageError, match="does not serve 'tiny-2'") as caught:

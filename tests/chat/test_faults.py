@@ -21,6 +21,12 @@ TRANSIENT = [
     Fault.INVALID_JSON,
     Fault.HTML,
     Fault.NO_CHOICES,
+    Fault.WRONG_SHAPE,
+    Fault.NESTED,
+    Fault.ABORTED,
+    Fault.BROKEN_UPSTREAM,
+    Fault.ERROR_BESIDE_NULL,
+    Fault.RATE_LIMIT_UNTIL_NEVER,
 ]
 OVERFLOWS = [
     Fault.OVERFLOW_VLLM,
@@ -37,7 +43,7 @@ FINAL = {
     Fault.WRONG_FIELD: (400, "seed must be >= 0"),
     Fault.NO_CREDIT: (429, "no credit"),
     Fault.REDIRECT: (307, "redirects"),
-    Fault.WRONG_SHAPE: (200, "no completion"),
+    Fault.WRONG_CONTENT: (200, "no completion"),
 }
 
 
@@ -142,6 +148,17 @@ async def test_retry_after_is_honoured() -> None:
         await case.backend.complete(make_request())
     assert 7.0 <= case.pauses.taken_s[0] <= 8.75
     assert case.pauses.noticed[0].status == 429
+
+
+@pytest.mark.parametrize("fault", [Fault.RATE_LIMIT_OF_NO_TIME, Fault.RATE_LIMIT_UNTIL_LONG_AGO])
+async def test_a_retry_after_of_no_time_does_not_shorten_the_ordinary_pauses(fault: Fault) -> None:
+    async with asking(always(fault), patience=Patience(attempts=4, first_wait_s=1.0)) as case:
+        with pytest.raises(ChatError):
+            await case.backend.complete(make_request())
+    assert len(case.pauses.taken_s) == 3
+    assert all(
+        pause >= least for pause, least in zip(case.pauses.taken_s, [0.5, 1.0, 2.0], strict=True)
+    )
 
 
 async def test_a_retry_after_beyond_all_patience_ends_at_once() -> None:

@@ -38,12 +38,13 @@ class Told(FaultyServer):
     """Tells its load in the words of a test, one after the other; the last one stays."""
 
     answers: tuple[tuple[int, str], ...]
+    retry_after: str = "0"
     n_looks: int = 0
 
     async def metrics(self, _request: web.Request) -> web.StreamResponse:
         status, text = self.answers[min(self.n_looks, len(self.answers) - 1)]
         self.n_looks += 1
-        return web.Response(status=status, text=text)
+        return web.Response(status=status, text=text, headers={"Retry-After": self.retry_after})
 
 
 async def test_metrics_that_are_no_numbers_do_not_end_the_run() -> None:
@@ -77,6 +78,54 @@ async def test_a_server_without_metrics_is_not_looked_at_again(status: int) -> N
         asyncio.timeout(10),
     ):
         await backend.replicas[0].watch()
+
+
+BUSY = RUNNING % (0, "4") + 'vllm:num_requests_waiting{engine="0"} 60\n'
+
+
+@pytest.mark.parametrize("last", [(401, ""), (404, ""), (200, "go_goroutines 12")])
+async def test_a_server_that_tells_its_load_no_more_is_sent_more_with_every_answer(
+    last: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.chat.replica._LOOK_EVERY_S", 0.01)
+    server = Told(answers=((200, BUSY), last))
+    async with (
+        serving(server=server),
+        open_backend(make_endpoint(server.url), access=OPEN) as backend,
+    ):
+        replica = backend.replicas[0]
+        await until_told(replica)
+        async with asyncio.timeout(10):
+            while replica.load is not None:
+                await asyncio.sleep(0.001)
+        lowered = replica.gate.limit
+        await backend.complete(make_request())
+        assert replica.gate.limit == lowered + 1
+
+
+async def test_a_server_that_once_told_its_load_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.chat.replica._LOOK_EVERY_S", 0.01)
+    server = Told(answers=((200, RUNNING % (0, "5")), (404, ""), (200, RUNNING % (0, "7"))))
+    async with (
+        serving(server=server),
+        open_backend(make_endpoint(server.url), access=OPEN) as backend,
+        asyncio.timeout(10),
+    ):
+        while await until_told(backend.replicas[0]) != 7:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_date_of_no_calendar_beside_the_metrics_does_not_end_the_run() -> None:
+    server = Told(
+        answers=((200, RUNNING % (0, "5")),), retry_after="Mon, 01 Jan 99999999999 00:00:00 GMT"
+    )
+    async with (
+        serving(server=server),
+        open_backend(make_endpoint(server.url), access=OPEN) as backend,
+    ):
+        assert await until_told(backend.replicas[0]) == 5
 
 
 async def until_told(replica: Replica) -> int:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engine.chat.refusals import refusal
+from engine.chat.refusals import detail, error_code, refusal
 from engine.errors import ChatError
 from tests.chat.asking import make_endpoint
 
@@ -20,11 +20,16 @@ NO_CREDIT = "You exceeded your current quota, please check your plan and billing
 
 
 def refused(
-    message: str, kind: str | None, code: str | int | None, retry_after_s: float | None = None
+    message: str,
+    kind: str | None,
+    code: str | int | None,
+    retry_after_s: float | None = None,
+    *,
+    status: int = 429,
 ) -> ChatError:
     body = json.dumps({"error": {"message": message, "type": kind, "code": code}}).encode()
     endpoint = make_endpoint("http://127.0.0.1:1/v1")
-    return refusal(endpoint, status=429, body=body, retry_after_s=retry_after_s)
+    return refusal(endpoint, status=status, body=body, retry_after_s=retry_after_s)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +64,14 @@ def test_a_server_that_says_when_to_come_again_is_asked_again() -> None:
 
 def test_a_rate_limit_that_is_called_a_quota_is_waited_out() -> None:
     assert refused(NO_CREDIT, "insufficient_quota", "rate_limit_exceeded").is_transient
+
+
+def test_a_bill_is_waited_for_only_where_the_server_says_how_long() -> None:
+    assert refused("In-flight budget", None, 402, 0.0, status=402).is_transient
+    assert not refused("Insufficient credits", None, 402, status=402).is_transient
+
+
+def test_a_body_that_is_nested_without_end_tells_its_text_alone() -> None:
+    body = b'{"x":' + b"[" * 9_000
+    assert detail(body).startswith('{"x":[')
+    assert error_code(body) is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.chat.wire import ShapeError, decode, encode
+from engine.chat.wire import BrokenOffError, ShapeError, decode, encode
 from tests.chat.asking import make_request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -65,22 +65,62 @@ def test_a_text_in_parts_is_read_as_one() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"output":"text"}',
+        b'{"choices":[{"text":"Hi"}]}',
         b'{"choices":[{"message":{"content":5}}]}',
         b'{"choices":5,"x":"\xff"}',
-        b"[]",
     ],
 )
-def test_json_of_another_shape_is_told_apart(body: bytes) -> None:
+def test_choices_of_another_shape_are_told_apart(body: bytes) -> None:
     with pytest.raises(ShapeError):
         decode(body)
 
 
-@pytest.mark.parametrize("body", [b'{"choices":[{"mess', b'{"choices":5,"x', b"", b"<html>"])
-def test_what_is_torn_is_of_no_shape(body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"choices":[{"mess',
+        b'{"choices":5,"x',
+        b"",
+        b"<html>",
+        b'{"output":"text"}',
+        b'{"choices":null}',
+        b"[]",
+        b'{"x":' + b"[" * 9_000,
+    ],
+)
+def test_what_is_torn_or_has_no_choices_is_of_no_shape(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"\w") as caught:
         decode(body)
     assert not isinstance(caught.value, ShapeError)
+
+
+@pytest.mark.parametrize(
+    ("usage", "n_tokens"),
+    [('{"prompt_tokens":12.0}', 12), ('{"prompt_tokens":"12"}', 12), ('{"prompt_tokens":"?"}', 0)],
+)
+def test_a_reply_is_read_whatever_its_usage_looks_like(usage: str, n_tokens: int) -> None:
+    reply = decode(f'{{"choices":[{{"message":{{"content":"Hi"}}}}],"usage":{usage}}}'.encode())
+    assert (reply.text, reply.usage.prompt_tokens) == ("Hi", n_tokens)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": [{"message": {"content": "I will"}, "finish_reason": "abort"}]},
+        {"choices": [{"message": {"content": ""}, "finish_reason": "Error"}]},
+        {"choices": [{"message": {"content": "I will"}, "error": {"code": 502}}]},
+        {"choices": [{"error": {"message": "disconnected"}}]},
+        {"choices": [{"message": {"content": None}}], "error": {"message": "upstream"}},
+    ],
+)
+def test_a_reply_that_the_server_broke_off_is_told_apart(answer: object) -> None:
+    with pytest.raises(BrokenOffError):
+        decode(json.dumps(answer).encode())
+
+
+def test_a_field_for_errors_that_holds_none_breaks_nothing_off() -> None:
+    answer = {"choices": [{"message": {"content": None}, "error": None}], "error": None}
+    assert decode(json.dumps(answer).encode()).text == ""
 
 
 @pytest.mark.parametrize("said", ["length", "max_tokens", "MAX_TOKENS", "model_length"])

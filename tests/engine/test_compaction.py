@@ -5,17 +5,27 @@ from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
+import pytest
 
 from engine.chat import ChatRequest
 from engine.chat.scripted import ScriptedBackend
-from engine.compaction import compacted
+from engine.compaction import compacted, summary_requests
+from engine.context import is_full
 from engine.errors import ContextOverflowError
 from engine.events import Compacted, CompletionReceived, Event
 from engine.loop import investigate
 from engine.phase import Experiment, Phase
 from engine.standing import Standing
 from engine.transcript import Completion, Conversation, Message, StopReason, Usage
-from tests.engine.investigating import CASE, Kept, a_phase, again, parts_with, run_block
+from tests.engine.investigating import (
+    CASE,
+    DONE,
+    Kept,
+    a_phase,
+    again,
+    parts_with,
+    run_block,
+)
 
 WINDOW = 2048
 TURNS = 30
@@ -123,6 +133,21 @@ async def test_an_overflow_that_only_the_server_saw_is_compacted_once() -> None:
     assert n_refused == sum(isinstance(event, Compacted) for event in kept.events) > 0
 
 
+async def test_nothing_is_asked_for_after_a_summary_that_spent_the_last_tokens() -> None:
+    async with parts_with(Watching(), phase=long_phase(TURNS)) as (parts, kept):
+        await investigate(CASE, replace(parts, window=WINDOW))
+    standing = Standing()
+    for event in kept.events:
+        standing.take(event)
+        if isinstance(event, Compacted):
+            break
+    spent = standing.ledger.tokens
+    limited = long_phase(TURNS).model_copy(update={"max_tokens_total": spent})
+    async with parts_with(Watching(), phase=limited) as (parts, kept):
+        assert await investigate(CASE, replace(parts, window=WINDOW)) == StopReason.TOKEN_LIMIT
+    assert isinstance(kept.events[-2], Compacted), "the experiment ends right after it"
+
+
 async def test_after_a_resume_the_request_is_the_one_that_was_on_its_way() -> None:
     chat, n_before = Watching(), 0
     async with parts_with(chat, phase=long_phase(TURNS)) as (parts, kept):
@@ -178,6 +203,56 @@ def test_nothing_of_the_experiment_before_stays_behind_the_prompt_of_the_open_on
 async def test_a_prompt_that_fills_the_window_alone_ends_with_context_full() -> None:
     async with parts_with(Watching(), phase=long_phase(5)) as (parts, _):
         assert await investigate(CASE, replace(parts, window=300)) == StopReason.CONTEXT_FULL
+
+
+class Counted:
+    """Says what it is told to, at four characters a token; `n_hidden`: of a reasoning on top."""
+
+    def __init__(self, *replies: str, n_hidden: int = 0) -> None:
+        self._replies = iter(replies)
+        self._n_hidden = n_hidden
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        text = next(self._replies)
+        usage = Usage(
+            prompt_tokens=sum(len(m.content) for m in request.conversation.messages) // 4,
+            completion_tokens=len(text) // 4 + self._n_hidden,
+        )
+        return Completion(text=text, finish_reason="stop", usage=usage, sent=0, received=0)
+
+
+FOREIGN = "\nUser: go on\n" + "blah 7 " * 560
+
+
+@pytest.mark.parametrize(("foreign", "n_hidden"), [(FOREIGN, 0), ("", 980)])
+async def test_what_goes_on_of_a_reply_is_all_that_takes_room(foreign: str, n_hidden: int) -> None:
+    chat = Counted(run_block("print(6*7)") + foreign, DONE, n_hidden=n_hidden)
+    async with parts_with(chat) as (parts, kept):
+        assert await investigate(CASE, replace(parts, window=1280)) == StopReason.COMPLETED
+    assert not any(isinstance(event, Compacted) for event in kept.events)
+
+
+async def test_a_full_window_without_anything_to_summarise_is_used_to_its_end() -> None:
+    chat, window = Counted(run_block("print('y' * 1800)"), DONE), 900
+
+    async def exact(conversation: Conversation) -> int:
+        return sum(len(message.content) for message in conversation.messages) // 4
+
+    async with parts_with(chat) as (parts, kept):
+        reason = await investigate(CASE, replace(parts, window=window, count=exact))
+        assert is_full(window, await exact(parts.standing.conversation))
+    assert reason == StopReason.COMPLETED
+    assert not any(isinstance(event, Compacted) for event in kept.events)
+
+
+def test_a_summary_is_asked_for_once_where_no_turn_stays() -> None:
+    standing = Standing(opening="The second task.")
+    said = [Message("system", "You are."), Message("user", "The first task.")]
+    said += [Message("assistant", "first " * 40), Message("user", standing.opening)]
+    for message in said:
+        standing.conversation.append(message)
+    requests = summary_requests(long_phase(), standing, window=WINDOW, prompt=1500, seed=1)
+    assert len(requests) == 1
 
 
 async def test_a_count_decides_where_an_estimate_is_not_good_enough() -> None:

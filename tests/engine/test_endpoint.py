@@ -61,11 +61,22 @@ def test_what_is_none_is_refused_with_the_part_that_is_wrong(text: str, says: st
         "a=http://me:secret@h:99999/v1",
         "a/b=http://h/v1?key=secret",
         "a=http://h/v1?key=secret#",
+        "a=me:secret@h/v1",
+        "a=http:/me:secret@h/v1",
+        "me:secret@h/v1",
+        "me:secret@h=http://h/v1",
     ],
 )
 def test_a_refusal_for_another_reason_repeats_no_secret_of_the_url(text: str) -> None:
     with pytest.raises(UsageError, match="--endpoint") as caught:
         parse_endpoint(text)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["me:secret@h/v1", "http:/me:secret@h/v1", "//me:secret@h"])
+def test_an_address_in_a_file_is_refused_without_what_stands_before_its_host(address: str) -> None:
+    with pytest.raises(UsageError, match="is no base URL") as caught:
+        endpoint_at([address], name="a", origin="lab.toml")
     assert "secret" not in str(caught.value)
 
 

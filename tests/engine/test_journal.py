@@ -1,6 +1,8 @@
 """Durability of events."""
 
 import asyncio
+import errno
+import fcntl
 import os
 import resource
 import signal
@@ -198,6 +200,20 @@ async def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     refused = pytest.raises(UsageError, match=r"another process .* Wait for its end")
     with open_journal(path), refused, open_journal(path):
+        pass
+
+
+async def test_a_file_system_without_locks_is_not_taken_for_a_second_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_fd: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with (
+        pytest.raises(RunError, match=r"cannot be locked \(No locks available\)"),
+        open_journal(tmp_path / "events.jsonl"),
+    ):
         pass
 
 

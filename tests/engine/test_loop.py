@@ -8,8 +8,14 @@ import pytest
 from engine.chat import ChatRequest
 from engine.chat.scripted import Answer, ScriptedBackend, in_order
 from engine.errors import ChatError, ContextOverflowError
-from engine.events import CompletionReceived, ExperimentEnded, InvestigationStarted, TurnEnded
-from engine.loop import investigate, turn_seed
+from engine.events import (
+    CompletionReceived,
+    Event,
+    ExperimentEnded,
+    InvestigationStarted,
+    TurnEnded,
+)
+from engine.loop import Parts, investigate, turn_seed
 from engine.phase import Experiment, Phase
 from engine.transcript import Completion, Conversation, StopReason, Usage
 from phases.load import get_phase
@@ -232,6 +238,48 @@ async def test_the_turns_of_all_experiments_have_a_limit() -> None:
     assert sum(isinstance(event, TurnEnded) for event in kept.events) == 3
     ends = [event.experiment for event in kept.events if isinstance(event, ExperimentEnded)]
     assert ends == ["one", "two"], "no experiment is begun that has no turn left"
+
+
+def limited_phase() -> Phase:
+    """Two experiments, and three turns for both."""
+    phase = a_phase(experiment("one"), experiment("two"))
+    return phase.model_copy(update={"max_turns_total": 3})
+
+
+async def resumed(
+    parts: Parts, history: Sequence[Event]
+) -> tuple[StopReason, list[ExperimentEnded]]:
+    """Go on from `history` without another reply; return why it ended, and what ended then."""
+    after = Kept()
+    going = replace(again(parts, ScriptedBackend(in_order([]))), record=after)
+    reason = await investigate(CASE, going, history)
+    return reason, [event for event in after.events if isinstance(event, ExperimentEnded)]
+
+
+@pytest.mark.parametrize(
+    ("last", "stop_reason"),
+    [(DONE, StopReason.COMPLETED), (run_block("print(2)"), StopReason.TURN_LIMIT)],
+)
+async def test_a_resume_with_nothing_left_still_ends_the_open_experiment(
+    last: str, stop_reason: StopReason
+) -> None:
+    replies = [DONE, run_block("print(1)"), last]
+    async with parts_with(replies, phase=limited_phase()) as (parts, kept):
+        whole = await investigate(CASE, parts)
+        reason, ended = await resumed(parts, kept.events[:-1])
+    assert reason == whole == stop_reason
+    assert [(each.experiment, each.stop_reason) for each in ended] == [("two", stop_reason)]
+
+
+async def test_a_paid_completion_is_acted_on_though_the_tokens_are_spent_since() -> None:
+    phase = limited_phase().model_copy(update={"max_turns_total": None})
+    async with parts_with([DONE, DONE], phase=phase) as (parts, kept):
+        await investigate(CASE, parts)
+        received = [n for n, e in enumerate(kept.events) if isinstance(e, CompletionReceived)]
+        spent = replace(parts, phase=phase.model_copy(update={"max_tokens_total": 1}))
+        reason, ended = await resumed(spent, kept.events[: received[-1] + 1])
+    assert reason == StopReason.COMPLETED
+    assert [each.experiment for each in ended] == ["two"]
 
 
 async def test_an_overflow_that_the_server_reports_ends_with_context_full() -> None:

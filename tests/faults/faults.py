@@ -12,6 +12,9 @@ class Fault(StrEnum):
     NONE = "none"
     RATE_LIMIT = "rate_limit"
     BRIEF_RATE_LIMIT = "brief_rate_limit"
+    RATE_LIMIT_OF_NO_TIME = "rate_limit_of_no_time"
+    RATE_LIMIT_UNTIL_LONG_AGO = "rate_limit_until_long_ago"
+    RATE_LIMIT_UNTIL_NEVER = "rate_limit_until_never"
     NO_CREDIT = "no_credit"
     SERVER_ERROR = "server_error"
     UNAVAILABLE = "unavailable"
@@ -24,6 +27,11 @@ class Fault(StrEnum):
     INVALID_UTF8 = "invalid_utf8"
     HTML = "html"
     WRONG_SHAPE = "wrong_shape"
+    WRONG_CONTENT = "wrong_content"
+    NESTED = "nested"
+    ABORTED = "aborted"
+    BROKEN_UPSTREAM = "broken_upstream"
+    ERROR_BESIDE_NULL = "error_beside_null"
     NO_CHOICES = "no_choices"
     NULL_CONTENT = "null_content"
     NO_USAGE = "no_usage"
@@ -68,12 +76,23 @@ def _openai(message: str, kind: str, code: str | int | None = None) -> str:
     return f'{{"error":{{"message":"{message}","type":"{kind}","param":null,"code":{shown}}}}}'
 
 
+def _rate_limit(retry_after: str) -> Canned:
+    body = _openai("Rate limit reached", "requests", "rate_limit_exceeded")
+    return Canned(429, body, headers=(("Retry-After", retry_after),))
+
+
+def _reply(content: str, finish_reason: str, more: str = "") -> str:
+    return (
+        f'{{"choices":[{{"index":0,"message":{{"role":"assistant","content":{content}}},'
+        f'"finish_reason":"{finish_reason}"{more}}}],"usage":{{"prompt_tokens":9}}'
+    )
+
+
 CANNED: dict[Fault, Canned] = {
-    Fault.RATE_LIMIT: Canned(
-        429,
-        _openai("Rate limit reached", "requests", "rate_limit_exceeded"),
-        headers=(("Retry-After", "7"),),
-    ),
+    Fault.RATE_LIMIT: _rate_limit("7"),
+    Fault.RATE_LIMIT_OF_NO_TIME: _rate_limit("0"),
+    Fault.RATE_LIMIT_UNTIL_LONG_AGO: _rate_limit("Wed, 21 Oct 2015 07:28:00 GMT"),
+    Fault.RATE_LIMIT_UNTIL_NEVER: _rate_limit("Mon, 01 Jan 99999999999 00:00:00 GMT"),
     Fault.BRIEF_RATE_LIMIT: Canned(
         429,
         _openai("Rate limit reached", "requests", "rate_limit_exceeded"),
@@ -93,6 +112,16 @@ CANNED: dict[Fault, Canned] = {
     Fault.INVALID_JSON: Canned(200, '{"id":"c1","choices":[{"mess'),
     Fault.HTML: Canned(200, _HTML, content_type="text/html"),
     Fault.WRONG_SHAPE: Canned(200, '{"output":"text"}'),
+    Fault.WRONG_CONTENT: Canned(200, '{"choices":[{"message":{"content":5}}]}'),
+    Fault.NESTED: Canned(200, '{"x":' + "[" * 9_000),
+    Fault.ABORTED: Canned(200, _reply('"I will first look at"', "abort") + "}"),
+    Fault.BROKEN_UPSTREAM: Canned(
+        200,
+        _reply('"The first step"', "stop", ',"error":{"code":502,"message":"disconnected"}') + "}",
+    ),
+    Fault.ERROR_BESIDE_NULL: Canned(
+        200, _reply("null", "stop") + ',"error":{"message":"upstream is down"}}'
+    ),
     Fault.NO_CHOICES: Canned(200, '{"choices":[],"usage":null}'),
     Fault.OVERFLOW_VLLM: Canned(
         400,

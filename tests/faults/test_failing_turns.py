@@ -122,6 +122,18 @@ async def test_a_full_window_is_compacted_and_the_investigation_goes_on() -> Non
     assert sum(isinstance(event, Compacted) for event in done.kept.events) == 1
 
 
+async def test_a_summary_that_the_server_breaks_off_is_asked_for_again() -> None:
+    def plan(ask: Ask) -> Fault:
+        asks_summary = "Summarise it" in ask.body.messages[-1].content
+        return Fault.ABORTED if asks_summary and not ask.attempt else Fault.NONE
+
+    talk = [run_block(f"print({n}, 'x' * 600)") for n in range(9)]
+    done = await outcome(in_turn(*talk, DONE), plan, window=2_000)
+    summaries = [e.completion for e in done.kept.events if isinstance(e, Compacted)]
+    assert summaries
+    assert {summary.finish_reason for summary in summaries} == {"stop"}
+
+
 async def test_a_window_that_stays_full_ends_with_context_full() -> None:
     done = await outcome(plan=at_turns(turn_2=Fault.OVERFLOW_LLAMA_CPP))
     assert done.reason == StopReason.CONTEXT_FULL
@@ -202,6 +214,10 @@ async def test_the_same_turn_again_and_again_is_nudged_and_then_stuck() -> None:
         Fault.DRIP,
         Fault.INVALID_JSON,
         Fault.HTML,
+        Fault.NESTED,
+        Fault.ABORTED,
+        Fault.BROKEN_UPSTREAM,
+        Fault.ERROR_BESIDE_NULL,
     ],
 )
 async def test_trouble_that_passes_leaves_no_trace_in_the_conversation(fault: Fault) -> None:
@@ -217,7 +233,9 @@ async def test_a_pause_that_the_server_asks_for_is_kept() -> None:
     assert min(done.pauses.taken_s) >= 7.0
 
 
-@pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.RESET, Fault.INVALID_JSON])
+@pytest.mark.parametrize(
+    "fault", [Fault.SERVER_ERROR, Fault.RESET, Fault.INVALID_JSON, Fault.ABORTED]
+)
 async def test_trouble_that_stays_loses_the_server_and_is_not_the_models_doing(
     fault: Fault,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Writes report.html: template, style and script joined with what a run holds."""
+"""Makes report.html: template, style and script joined with what a run holds."""
 
 import base64
 import hashlib
@@ -10,7 +10,6 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from engine.manifest import write_atomically
 from engine.report.page import numbers
 from engine.report.page.island import island
 from engine.report.page.marks import marks_of
@@ -33,15 +32,6 @@ _MARKUP = str.maketrans(
         "\N{PARAGRAPH SEPARATOR}": "\\u2029",
     }
 )
-
-
-def write_page(run: Run, redaction: Redaction) -> None:
-    """Write report.html into the run directory.
-
-    Raises:
-        RunError: it cannot be written.
-    """
-    write_atomically(run.directory / NAME, page_of(run, redaction).encode())
 
 
 def page_of(run: Run, redaction: Redaction) -> str:
