@@ -55,7 +55,10 @@ BEHAVIOURS = (
 
 
 def series_of(arm: str, groups: Groups) -> tuple[Series, ...]:
-    """Return every behaviour of one arm, turn by turn, over the investigations that came so far."""
+    """Return every behaviour of one arm, turn by turn, over the investigations that came so far.
+
+    Turns that a fork has from another run are left out.
+    """
     n_turns = max((len(case.turns) for group in groups for case in group), default=0)
     present = [_present(groups, turn) for turn in range(n_turns)]
     return tuple(
@@ -68,7 +71,7 @@ def series_of(arm: str, groups: Groups) -> tuple[Series, ...]:
             points=tuple(
                 point
                 for turn, units in enumerate(present)
-                if (point := _point(each, turn, units)) is not None
+                if units and (point := _point(each, turn, units)) is not None
             ),
         )
         for each in BEHAVIOURS
@@ -77,7 +80,10 @@ def series_of(arm: str, groups: Groups) -> tuple[Series, ...]:
 
 def _present(groups: Groups, turn: int) -> list[list[TurnCounts]]:
     """Return what happened in a turn, by unit; units that did not come so far are left out."""
-    found = [[case.turns[turn] for case in group if turn < len(case.turns)] for group in groups]
+    found = [
+        [case.turns[turn] for case in group if case.first_own_turn <= turn < len(case.turns)]
+        for group in groups
+    ]
     return [unit for unit in found if unit]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from engine.compare.catalogue import Ratio
 from engine.compare.estimate import Array, Units
 from engine.compare.measures import Measures
+from engine.compare.own_turns import first_own_turn
 from engine.compare.result import Exclusion, Reason
 from engine.compare.turns import TurnCounts
 from engine.transcript import Transcript
@@ -21,7 +22,13 @@ class Case(NamedTuple):
 
     transcript: Transcript
     turns: tuple[TurnCounts, ...]
+    """All of them, by their place in the investigation."""
     measures: Measures
+
+    @property
+    def first_own_turn(self) -> int:
+        """Place of the first turn that is no other run's."""
+        return first_own_turn(self.transcript)
 
     @property
     def arm(self) -> str:

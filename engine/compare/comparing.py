@@ -19,14 +19,21 @@ from engine.compare.causes import cause_of, unknown_name
 from engine.compare.effects import Floors, Seen, adjusted, floors_of, result_of, seen_in
 from engine.compare.estimate import LEVEL
 from engine.compare.headline import headline, notes, scope_words
+from engine.compare.own_turns import own_turns
 from engine.compare.replies import replies_of
 from engine.compare.result import Comparison, Failures, Pair, Result, Scope, Unit
 from engine.compare.separation import separation_of
 from engine.compare.survival import survival_of
+from engine.errors import UsageError
 
 
 def compare(cases: Sequence[Case], question: Question) -> Comparison:
-    """Return how the arms of `question` differ in `cases`; what does not count is left out."""
+    """Return how the arms of `question` differ in `cases`; what does not count is left out.
+
+    Raises:
+        UsageError: a twin is that of no arm.
+    """
+    _check_twins(question)
     excluded = [found for case in cases if (found := exclusion_of(case)) is not None]
     kept = [case for case in cases if exclusion_of(case) is None]
     scopes = _scopes(kept, question)
@@ -44,6 +51,16 @@ def compare(cases: Sequence[Case], question: Question) -> Comparison:
         replies=tuple(replies_of(kept, arm, twin) for twin, arm in question.twins.items()),
         notes=notes(question, is_branched=any(case.transcript.origin for case in kept)),
     )
+
+
+def _check_twins(question: Question) -> None:
+    for twin, arm in question.twins.items():
+        if arm not in question.arms:
+            raise UsageError(
+                f"manifest.json: the arm {twin!r} is said to be the twin of {arm!r}, and no arm is "
+                f"called so. There are: {', '.join(question.arms)}. The file was changed by hand: "
+                "restore the one that was written beside events.jsonl."
+            )
 
 
 class _Ground(NamedTuple):
@@ -158,7 +175,7 @@ def _failures(kept: Sequence[Case], arm: str) -> Failures:
         each
         for case in kept
         if case.arm == arm
-        for turn in case.transcript.turns
+        for turn in own_turns(case.transcript)
         for each in turn.executions
     ]
     errors = [each.error for each in executions if each.error]

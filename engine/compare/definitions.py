@@ -5,7 +5,8 @@
 
 DEFINITIONS = {
     "error_rate": "Executions that raised, ran out of time or lost their process, per execution.",
-    "turns": "Completions per investigation, those it shares with another one included.",
+    "turns": "Completions per investigation, those it shares with another one of its run included;"
+    " what a fork has from another run is in no measure.",
     "code_blocks": "Executions per investigation.",
     "execution_errors": "Executions that raised, ran out of time or lost their process, per"
     " investigation.",
@@ -31,7 +32,7 @@ DEFINITIONS = {
     "introspection_accuracy": "Of the claims about the structure of the model that its checkpoint"
     " can judge, those that are so.",
     "requirements_met": "Experiments with requirements that had all that was required when they"
-    " ended, per experiment with requirements.",
+    " ended, what was done before a fork included, per experiment with requirements.",
     "censored": "Investigations of which an experiment was ended by a limit of turns, tokens, time"
     " or window, per investigation.",
     "prompt_tokens": "Tokens of all prompts as the server counted them, per investigation.",

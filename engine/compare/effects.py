@@ -11,8 +11,16 @@ from msgspec.structs import replace
 from engine.compare.cases import Groups, Question, Sides, sums, units_of
 from engine.compare.catalogue import MEASURES, Measure
 from engine.compare.definitions import DEFINITIONS
-from engine.compare.estimate import Estimate, Units, effect_of, estimate, holm, interval_of
-from engine.compare.judgement import LEAST_UNITS, judge, margin_of
+from engine.compare.estimate import (
+    LEAST_UNITS,
+    Estimate,
+    Units,
+    effect_of,
+    estimate,
+    holm,
+    interval_of,
+)
+from engine.compare.judgement import judge, margin_of
 from engine.compare.result import ArmValue, Effect, NoiseFloor, Result, Unit
 from engine.compare.words import sentence
 
@@ -49,7 +57,8 @@ def seen_in(sides: Sides, question: Question, place: int, *, is_noise: bool) -> 
     for measure in ordered:
         is_primary = measure.name == question.primary
         if is_primary or _is_measured(measure, sides):
-            estimated = estimate(units_of(sides, measure.ratio))
+            units = units_of(sides, measure.ratio)
+            estimated = estimate(units if is_primary else Units(units.sums))
             seen = Seen(
                 measure=measure,
                 sides=sides,
@@ -170,5 +179,5 @@ def _without_harness(seen: Seen) -> Effect | None:
     every = chain.from_iterable((*seen.sides.first, *seen.sides.second))
     if seen.measure.own is None or not any(case.measures.harness_errors for case in every):
         return None
-    found = estimate(units_of(seen.sides, seen.measure.own))
+    found = estimate(Units(units_of(seen.sides, seen.measure.own).sums))
     return effect_of(found, bound=seen.measure.bound)

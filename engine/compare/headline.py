@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from engine.compare.cases import Question
 from engine.compare.catalogue import OTHER_MARGIN, SHARE_MARGIN, named
-from engine.compare.judgement import LEAST_UNITS
+from engine.compare.estimate import LEAST_UNITS
 from engine.compare.result import Pair, Scope, Unit, Word
 from engine.compare.words import figure, listed
 
@@ -84,7 +84,8 @@ def _conditions(question: Question, *, is_branched: bool) -> list[str]:
     if question.n_first is not None:
         found.append(
             f"The number of seeds was settled after the first {question.n_first}, from how far "
-            "they scatter and not from what they show; errors are those of the first (Stein, 1945)."
+            "they scatter in the primary measure and not from what they show; its error is that of "
+            "the first (Stein, 1945), where both arms scatter in them."
         )
     if question.is_shared:
         found.append(

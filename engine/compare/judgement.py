@@ -6,18 +6,19 @@ D. Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987, with its 90 % interval wide
 is shown). Otherwise there are not enough runs: below six units nothing is said, for a test by signs
 could not find anything there either; from six on, as many are missing as it takes to find a
 difference of the size of the margin with 80 % probability. Units in which an arm has nothing to
-divide by say nothing about that measure, and are none of the six.
+divide by say nothing about that measure, and are none of the six; of those that are missing, as
+many are taken to say something as of those that there are.
 """
 
 import math
 from typing import NamedTuple
 
 from engine.compare.catalogue import OTHER_MARGIN, SHARE_MARGIN, Measure
-from engine.compare.estimate import LEVEL, n_for, reach
+from engine.compare.estimate import LEAST_UNITS, LEVEL, n_for, n_unanimous, reach
 from engine.compare.result import Effect, Word
 
-LEAST_UNITS = 6
-_MOST = 10_000
+MANY = 10_000
+"""So many missing units, or more, are not told from each other."""
 
 
 class Verdict(NamedTuple):
@@ -25,7 +26,7 @@ class Verdict(NamedTuple):
 
     word: Word
     n_more: int | None = None
-    """Units that are missing, where that can be told."""
+    """Units that are missing, where that can be told; `MANY`: as many at least."""
 
 
 def margin_of(measure: Measure, values: tuple[float | None, float | None]) -> float | None:
@@ -52,22 +53,27 @@ def judge(
     if n_units and effect.difference is None:
         return Verdict("not measured")
     if n_telling < LEAST_UNITS:
-        enough = math.ceil(LEAST_UNITS * n_units / n_telling) if n_telling else LEAST_UNITS
-        return Verdict("not enough runs", enough - n_units)
+        return Verdict("not enough runs", _more(LEAST_UNITS - n_telling, n_units, n_telling))
     if effect.interval is None or margin is None or p is None:
         return Verdict("not enough runs")
     if p < 1 - LEVEL:
         return Verdict("differ")
     if -margin <= effect.interval.low and effect.interval.high <= margin:
         return Verdict("tied")
-    return Verdict("not enough runs", max(1, _enough(effect, n_units, df, p, margin) - n_units))
+    lacking = _enough(effect, n_telling, df, p, margin) - n_telling
+    return Verdict("not enough runs", _more(max(1, lacking), n_units, n_telling))
 
 
-def _enough(effect: Effect, n_units: int, df: int, p: float, margin: float) -> int:
-    """Return how many units it takes in all."""
+def _more(lacking: int, n_units: int, n_telling: int) -> int:
+    """Return of how many units so many that say something are to be expected."""
+    return min(MANY, math.ceil(lacking * n_units / n_telling) if n_telling else lacking)
+
+
+def _enough(effect: Effect, n_telling: int, df: int, p: float, margin: float) -> int:
+    """Return how many units that say something it takes in all."""
     if effect.mde:
-        spread = effect.mde / reach(df) * math.sqrt(n_units)
-        return n_for(spread, margin, most=_MOST + n_units) if margin else _MOST + n_units
+        spread = effect.mde / reach(df) * math.sqrt(n_telling)
+        return n_for(spread, margin, most=MANY + n_telling) if margin else MANY + n_telling
     if effect.difference:  # the same in every unit: each one more halves the p of the sign test
-        return n_units + math.floor(math.log2(p / (1 - LEVEL))) + 1
-    return math.ceil(math.log(1 - LEVEL) / math.log(1 - margin)) if 0 < margin < 1 else _MOST
+        return n_telling + math.floor(math.log2(p / (1 - LEVEL))) + 1
+    return n_unanimous(margin) if 0 < margin < 1 else MANY + n_telling

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.compare.claims.counts import ClaimCounts
+from engine.compare.own_turns import first_own_turn, own_turns
 from engine.compare.turns import Repairs, TurnCounts, counts_of, repairs_of
 from engine.purity import Leak
 from engine.transcript import RequirementCheck, StopReason, Transcript
@@ -33,8 +34,10 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     replicate: int
     seed: int
     turns: int
+    """Its own, see `engine.compare.own_turns`; so are all other counts."""
     inherited_turns: int
-    """Of them, those that it has from the investigation that it branched off: paid for once."""
+    """Those that it has from the investigation that it branched off: paid for once. They are among
+    `turns` where that one is of the same run, and in no other figure where it is of another run."""
     inherited_tokens: int
     """Tokens read and written in them."""
     code_blocks_executed: int
@@ -63,7 +66,8 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     cut_turns: int
     """Replies that ended at the limit of tokens."""
     requirements: tuple[RequirementCheck, ...]
-    """What experiments required, beside what there was of it; none for most phases."""
+    """What experiments required, beside what there was of it; none for most phases. Those of a fork
+    in which it has turns of its own, what there was before these included."""
     claims: ClaimCounts = ClaimCounts()
     """What was claimed, beside what was recorded, see `engine.compare.claims`."""
     prompt_tokens: int
@@ -105,12 +109,13 @@ def measure(
     """Return the counts of one investigation.
 
     `leaks`: what it could see and must not know; `functions_granted`: introspection functions that
-    it could use; `counts` of its turns and `claims`, where they are at hand.
+    it could use; `counts` of all its turns and `claims`, where they are at hand.
     """
     case, reason = transcript.investigation, transcript.stop_reason
-    turns = counts_of(transcript) if counts is None else counts
-    errors = [each.error for turn in transcript.turns for each in turn.executions if each.error]
-    inherited = turns[: transcript.origin.n_turns] if transcript.origin else ()
+    every = counts_of(transcript) if counts is None else counts
+    turns, own = every[first_own_turn(transcript) :], own_turns(transcript)
+    errors = [each.error for turn in own for each in turn.executions if each.error]
+    inherited = every[: transcript.origin.n_turns] if transcript.origin else ()
     return Measures(
         investigation=case.id,
         model=case.model,
@@ -124,7 +129,7 @@ def measure(
         execution_errors=len(errors),
         execution_error_kinds=dict(sorted(Counter(error.kind for error in errors).items())),
         harness_errors=sum(turn.harness_errors for turn in turns),
-        repairs=repairs_of(transcript.turns),
+        repairs=repairs_of(own),
         introspection_calls=sum(turn.calls for turn in turns),
         failed_calls=sum(turn.failed_calls for turn in turns),
         functions_used=len(_functions(turns)),
@@ -135,7 +140,7 @@ def measure(
         repeated_turns=sum(turn.is_repeat for turn in turns),
         silent_turns=sum(turn.is_silent for turn in turns),
         cut_turns=sum(turn.is_cut for turn in turns),
-        requirements=transcript.requirements,
+        requirements=_requirements(transcript),
         claims=claims or ClaimCounts(),
         prompt_tokens=sum(turn.prompt_tokens for turn in turns),
         completion_tokens=sum(turn.completion_tokens for turn in turns),
@@ -156,8 +161,21 @@ def _functions(turns: Sequence[TurnCounts]) -> frozenset[str]:
     return frozenset[str]().union(*(turn.functions for turn in turns))
 
 
+def _requirements(transcript: Transcript) -> tuple[RequirementCheck, ...]:
+    foreign = _foreign(transcript)
+    return tuple(check for check in transcript.requirements if check.experiment not in foreign)
+
+
 def _ends(transcript: Transcript) -> list[StopReason | None]:
-    return [end for _, end in transcript.experiments]
+    foreign = _foreign(transcript)
+    return [end for name, end in transcript.experiments if name not in foreign]
+
+
+def _foreign(transcript: Transcript) -> frozenset[str]:
+    """Return the experiments that were over before its first own turn."""
+    before = transcript.turns[: first_own_turn(transcript)]
+    own = {turn.experiment for turn in own_turns(transcript)}
+    return frozenset(turn.experiment for turn in before) - own
 
 
 class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,14 +185,17 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     investigations: int
     excluded: int
     """Investigations that infrastructure ended; they are in none of the other figures."""
+    unfinished: int
+    """Those that have no end yet; they are in none of the other figures either."""
     impure: int
-    """Others that saw what their condition hides; they are in none of the other figures either."""
+    """Others that saw what their condition hides; nor are they."""
     resumed: int
     """Investigations that were taken up again after an interruption."""
     diverged: int
     """Of them, those whose namespace did not come back as it was."""
     turns: int
     inherited_turns: int
+    """See `Measures`: among `turns`, but for a fork."""
     inherited_tokens: int
     code_blocks_executed: int
     execution_errors: int
@@ -189,13 +210,15 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summarise(model: str, measures: Sequence[Measures]) -> ArmSummary:
     """Return the totals of `model` over its `measures`."""
+    begun = [item for item in measures if item.stop_reason is None]
     ended = [item for item in measures if not item.is_infrastructure]
     kept = [item for item in ended if item.is_pure]
     reasons = Counter(item.stop_reason or "unfinished" for item in measures)
     return ArmSummary(
         model=model,
         investigations=len(measures),
-        excluded=len(measures) - len(ended),
+        excluded=len(measures) - len(ended) - len(begun),
+        unfinished=len(begun),
         impure=len(ended) - len(kept),
         resumed=sum(bool(item.revivals) for item in kept),
         diverged=sum("diverged" in item.revivals for item in kept),

@@ -33,11 +33,13 @@ def _alike(first: Case, second: Case) -> tuple[int, bool]:
     """Return how many replies are the same, and whether another one follows.
 
     What came of a reply can differ as well (a time that was printed): then the next requests do.
+    Turns that one of them has from another investigation were asked for there.
     """
+    n_inherited = max(first.measures.inherited_turns, second.measures.inherited_turns)
     pairs = list(zip(first.transcript.turns, second.transcript.turns, strict=False))
     for place, (one, other) in enumerate(pairs):
         if one.completion.text != other.completion.text:
-            return place, True
+            return max(0, place - n_inherited), place >= n_inherited
         if one.observation != other.observation:
-            return place + 1, False
-    return len(pairs), False
+            return max(0, place + 1 - n_inherited), False
+    return max(0, len(pairs) - n_inherited), False

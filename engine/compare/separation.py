@@ -18,8 +18,7 @@ import msgspec
 import numpy as np
 
 from engine.compare.cases import Case, Groups, Sides
-from engine.compare.estimate import LEVEL, Array
-from engine.compare.judgement import LEAST_UNITS
+from engine.compare.estimate import LEAST_UNITS, LEVEL, Array
 from engine.compare.result import Example, Separation
 from engine.compare.student import quantile
 from engine.compare.turns import TurnCounts
@@ -153,11 +152,20 @@ def _differences(sides: Sides) -> Array:
     """Return second minus first, averaged within units; shape (units, turns, features)."""
     every = [case for groups in (sides.first, sides.second) for group in groups for case in group]
     n_turns = max(len(case.turns) for case in every)
-    return _averages(sides.second, n_turns) - _averages(sides.first, n_turns)
+    units = zip(sides.first, sides.second, strict=True)
+    return np.array(
+        [
+            np.mean([_difference(*pair, n_turns) for pair in zip(*unit, strict=True)], 0)
+            for unit in units
+        ]
+    )
 
 
-def _averages(groups: Groups, n_turns: int) -> Array:
-    return np.array([np.mean([_table(case, n_turns) for case in unit], axis=0) for unit in groups])
+def _difference(first: Case, second: Case, n_turns: int) -> Array:
+    """Return it for one pair; none in turns that one of them has from another run."""
+    found = _table(second, n_turns) - _table(first, n_turns)
+    found[: max(first.first_own_turn, second.first_own_turn)] = 0.0
+    return found
 
 
 def _table(case: Case, n_turns: int) -> Array:
@@ -173,6 +181,8 @@ def _example(sides: Sides, found: Parting, differences: Array) -> Example:
     pairs = list(zip(_flat(sides.first), _flat(sides.second), strict=True))
 
     def size(pair: tuple[Case, Case]) -> float:
+        if any(found.turn < case.first_own_turn for case in pair):
+            return 0.0
         first, second = (_value(case, found) for case in pair)
         return (second - first) * (1 if mean > 0 else -1)
 

@@ -7,7 +7,7 @@ import msgspec
 
 from engine.compare.cases import Case, Question, beside, exclusion_of, units_of
 from engine.compare.catalogue import named
-from engine.compare.estimate import n_second_stage
+from engine.compare.estimate import n_second_stage, n_telling
 
 N_FIRST = 10
 """Replicates of a first stage at least: its spread decides how many there will be."""
@@ -20,6 +20,10 @@ class Need(msgspec.Struct, frozen=True):
     """In all, those of the first stage included."""
     wanted: int
     """The same, were there no limit."""
+    n_telling: int
+    """Replicates of the first stage with something to measure by in both arms, in the phase with
+    the fewest. 0: `wanted` says nothing. Below `engine.compare.estimate.LEAST_UNITS`: `wanted`
+    are those that so many of them can be expected of."""
 
 
 def need(cases: Sequence[Case], question: Question, *, mde: float, most: int) -> Need:
@@ -33,11 +37,21 @@ def need(cases: Sequence[Case], question: Question, *, mde: float, most: int) ->
     ]
     arms = [*combinations(question.arms, 2), *((arm, twin) for twin, arm in question.twins.items())]
     pairs = arms[: max(1, len(arms) - len(question.twins))]
-    ratio = named(question.primary).ratio
-    wanted = n_first
-    for (first, second), phase in product(pairs, question.phases):
-        in_phase = [case for case in kept if case.measures.phase == phase]
-        units = units_of(beside(in_phase, (first, second), in_phases=False), ratio)
-        n_lost = n_first - len(units.sums)
-        wanted = max(wanted, n_lost + n_second_stage(units, mde))
-    return Need(max(n_first, min(wanted, most)), wanted)
+    measure = named(question.primary)
+    found = [
+        units_of(beside(_in(kept, phase), pair, in_phases=False), measure.ratio)
+        for pair, phase in product(pairs, question.phases)
+    ]
+    wanted = max(
+        (n_first - len(units.sums) + n_second_stage(units, mde, bound=measure.bound))
+        for units in found
+    )
+    return Need(
+        replicates=max(n_first, min(wanted, most)),
+        wanted=wanted,
+        n_telling=min(n_telling(units.sums) for units in found),
+    )
+
+
+def _in(cases: Sequence[Case], phase: str) -> list[Case]:
+    return [case for case in cases if case.measures.phase == phase]

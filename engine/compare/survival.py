@@ -25,9 +25,14 @@ Life = tuple[int, bool]
 
 
 def life_of(case: Case) -> Life:
-    """Return how long an investigation was productive; not the end: a limit cut it off."""
-    ran = [place for place, turn in enumerate(case.turns) if turn.code_blocks > turn.errors]
-    return (ran[-1] + 1 if ran else 0), not case.measures.is_cut_off
+    """Return how long an investigation was productive; not the end: a limit cut it off.
+
+    A fork was productive until its first own turn: else there had been nothing to fork.
+    """
+    first = case.first_own_turn
+    own = enumerate(case.turns[first:], first)
+    ran = [place for place, turn in own if turn.code_blocks > turn.errors]
+    return (ran[-1] + 1 if ran else first), not case.measures.is_cut_off
 
 
 def survival_of(arm: str, groups: Groups) -> Survival:

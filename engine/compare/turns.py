@@ -61,7 +61,7 @@ class TurnCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def counts_of(transcript: Transcript) -> tuple[TurnCounts, ...]:
-    """Return the counts of each turn."""
+    """Return the counts of each turn, those that it has from another run included."""
     found: list[TurnCounts] = []
     done: list[object] = []
     before = None

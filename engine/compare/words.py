@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from engine.compare.judgement import MANY
 from engine.compare.result import Effect, Interval, Result, Unit
 
 _TINY_P = 0.001
-_MANY = 10_000
 _MOST_DIGITS = 2
 
 
@@ -46,23 +46,27 @@ def probability(p: float | None) -> str:
 
 def counted(n: int, unit: Unit) -> str:
     """Return a number of units: "1 seed", "6 phases"."""
-    more = "more than " if n >= _MANY else ""
-    return f"{more}{n:,} {unit}{'' if n == 1 else 's'}"
+    return f"{n:,} {unit}{'' if n == 1 else 's'}"
 
 
 def missing(n_more: int | None, unit: Unit, n_units: int) -> str:
     """Return the verdict that says how many units are missing, where that can be told."""
     if n_more is None:
         return "not enough runs"
-    enough = n_units + n_more
-    more = "more than 10,000 more" if n_more >= _MANY else f"{n_more:,} more"
     plural = unit if n_more == 1 else f"{unit}s"
-    return f"not enough runs: {more} {plural} ({min(enough, _MANY):,} in all)"
+    in_all = f" ({n_units + n_more:,} in all)" if n_more < MANY else ""
+    return f"not enough runs: {more(n_more)} {plural}{in_all}"
+
+
+def more(n_more: int) -> str:
+    """Return how many are missing: "4 more"."""
+    return f"more than {MANY:,} more" if n_more >= MANY else f"{n_more:,} more"
 
 
 def told(effect: Effect, *, is_share: bool) -> str:
     """Return a difference with its interval: "+18 points, 95 % interval +9 to +27"."""
-    difference = signed(effect.difference, is_share=is_share) + (" points" if is_share else "")
+    points = " points" if is_share and effect.difference is not None else ""
+    difference = signed(effect.difference, is_share=is_share) + points
     if effect.interval is None:
         return difference
     return f"{difference}, 95 % interval {span(effect.interval, is_share=is_share)}"
@@ -82,6 +86,8 @@ def sentence(result: Result, unit: Unit) -> str:
             )
         case "not measured":
             return f"{result.label}: {unobserved(result)}."
+        case _ if not result.n_units:
+            return f"{_claim(result, unit)}. No pair of investigations counts."
         case _:
             found = told(result.effect, is_share=result.is_share)
             seen = f"{values}; difference {found}, {counted(result.n_units, unit)}"

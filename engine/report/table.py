@@ -6,7 +6,7 @@ import msgspec
 
 from engine.compare.measures import ArmSummary
 from engine.compare.result import Comparison, Pair, Result
-from engine.compare.words import figure, probability, signed, span, unobserved
+from engine.compare.words import figure, more, probability, signed, span, unobserved
 from engine.report.run import Run
 
 Figure = Callable[[ArmSummary], str]
@@ -51,7 +51,8 @@ def tables_of(run: Run) -> tuple[Table, ...]:
     every = run.comparison.scopes[0].pairs
     pairs = [pair for pair in every if not pair.is_noise] or every
     figures = _ends() if pairs else {**_ends(), **_totals()}
-    return (*(_differences(pair) for pair in pairs), _counts(run.arms(), figures))
+    is_fork = run.manifest.fork is not None
+    return (*(_differences(pair) for pair in pairs), _counts(run.arms(), figures, is_fork=is_fork))
 
 
 def markdown(run: Run) -> str:
@@ -103,7 +104,7 @@ def _verdict(result: Result) -> str:
         case "differ":
             return f"differ, {probability(result.p_holm)}"
         case "not enough runs" if result.n_more is not None:
-            return f"not enough runs: {result.n_more:,} more"
+            return f"not enough runs: {more(result.n_more)}"
         case "not compared":
             return "shared machine"
         case other:
@@ -115,8 +116,8 @@ def _noise(result: Result) -> str:
     return signed(max(floors), is_share=result.is_share).lstrip("+") if floors else "-"
 
 
-def _counts(arms: Sequence[ArmSummary], figures: dict[str, Figure]) -> Table:
-    shared = _sharing() if any(arm.inherited_turns for arm in arms) else {}
+def _counts(arms: Sequence[ArmSummary], figures: dict[str, Figure], *, is_fork: bool) -> Table:
+    shared = _sharing(is_fork=is_fork) if any(arm.inherited_turns for arm in arms) else {}
     return Table(
         ("", *(arm.model for arm in arms)),
         tuple((name, *map(of, arms)) for name, of in {**figures, **shared}.items()),
@@ -127,6 +128,7 @@ def _ends() -> dict[str, Figure]:
     return {
         "investigations": lambda arm: f"{arm.investigations}",
         "left out (infrastructure)": lambda arm: f"{arm.excluded}",
+        "left out (not finished)": lambda arm: f"{arm.unfinished}",
         "left out (saw what their condition hides)": lambda arm: f"{arm.impure}",
         "resumed, of them not exactly": lambda arm: f"{arm.resumed}, {arm.diverged}",
         "ended by": lambda arm: ", ".join(f"{n} {why}" for why, n in arm.stop_reasons.items()),
@@ -147,15 +149,17 @@ def _totals() -> dict[str, Figure]:
     }
 
 
-def _sharing() -> dict[str, Figure]:
+def _sharing(*, is_fork: bool) -> dict[str, Figure]:
+    shared = "turns shared with another investigation"
+    of_another = "turns of the run that was forked, in no other figure"
     return {
-        "turns shared with another investigation": lambda arm: f"{arm.inherited_turns}",
+        of_another if is_fork else shared: lambda arm: f"{arm.inherited_turns}",
         "tokens saved by it": lambda arm: f"{arm.inherited_tokens:,}",
     }
 
 
 def _with_mean(arm: ArmSummary, count: int) -> str:
-    kept = arm.investigations - arm.excluded - arm.impure
+    kept = arm.investigations - arm.excluded - arm.unfinished - arm.impure
     return f"{count} ({count / kept:.1f} each)" if kept > 1 else f"{count}"
 
 

@@ -1,5 +1,6 @@
 """The claim ledger: what a model says, beside what was recorded before it said so."""
 
+import re
 import time
 
 import msgspec
@@ -112,6 +113,20 @@ def test_a_number_that_ends_a_clause_is_a_claim(end: str) -> None:
 )
 def test_the_number_of_an_item_is_no_claim(text: str) -> None:
     assert claims_about(text, "up0") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The total is large (from get_model_summary(): 494032768).",
+        "The vocabulary is wide (via len(vocab), 151936).",
+        "1) The layers are many (it was printed by f(x) as 4821).",
+        "The std is small (so says f(x): 24).",
+        "Total size (494032768).",
+    ],
+)
+def test_a_number_at_the_end_of_a_remark_in_brackets_is_a_claim(text: str) -> None:
+    assert [claim.text for claim in claims_about(text)] == [re.findall(r"\d+", text)[-1]]
 
 
 @pytest.mark.parametrize(

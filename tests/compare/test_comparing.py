@@ -11,6 +11,7 @@ from engine.compare.cases import Case, Question
 from engine.compare.comparing import compare
 from engine.compare.result import Comparison, Pair, Result
 from engine.compare.stages import need
+from engine.errors import UsageError
 from engine.purity import Leak
 from engine.transcript import Origin, StopReason, Turn
 from tests.compare.making import FINE, case, failed, fine, transcript, turn
@@ -385,6 +386,82 @@ def test_after_two_stages_the_difference_asked_for_is_what_counts() -> None:
     found = result(compare(cases, asked(primary="turns", n_first=10, wanted=1.0)), "turns")
     assert found.margin == 1.0
     assert found.verdict == "tied"
+
+
+def test_what_first_shows_after_the_first_stage_is_not_taken_for_certain() -> None:
+    made = {name: [list(steps(8)(np.random.default_rng(n))) for n in range(40)] for name in "ab"}
+    made["b"][30][-1] = turn(fine(code="help(memory)"))
+    cases = [
+        case(transcript(turns, arm=name, replicate=seed))
+        for name, every in made.items()
+        for seed, turns in enumerate(every)
+    ]
+    question = asked(primary="turns", n_first=10, wanted=0.5)
+    found = result(compare(cases, question), "help_blocks")
+    assert found.verdict != "differ"
+    assert found.effect.p == result(compare(cases, asked()), "help_blocks").effect.p
+
+
+def test_a_first_stage_in_which_few_replicates_say_something_asks_for_more() -> None:
+    cases = [
+        case(transcript(made, arm=name, replicate=seed))
+        for name in "ab"
+        for seed, made in enumerate(seldom_failing(10, n_failing=3, after=turn(FINE)))
+    ]
+    found = need(cases, asked(primary="repair_rate", n_first=10), mde=0.5, most=500)
+    assert (found.n_telling, found.replicates) == (3, 20)
+
+
+def test_a_first_stage_in_which_nothing_was_measured_says_so() -> None:
+    cases = arm("a", steps(5), seeds=10) + arm("b", lambda _: [turn()] * 5, seeds=10)
+    found = need(cases, asked(n_first=10), mde=0.1, most=500)
+    assert (found.n_telling, found.replicates) == (0, 10)
+
+
+def test_missing_seeds_are_counted_with_those_that_will_say_nothing() -> None:
+    cases = [
+        case(transcript(made, arm=name, replicate=seed))
+        for name in "ab"
+        for seed, made in enumerate(seldom_failing(40, n_failing=10, after=turn(FINE)))
+    ]
+    found = result(compare(cases, asked(primary="repair_rate")), "repair_rate")
+    assert (found.n_units, found.n_telling, found.n_more) == (40, 10, 76)
+    assert (40 + 76) * 10 / 40 == 29
+
+
+def test_of_arms_without_a_pair_no_figure_is_given() -> None:
+    words = compare([], asked()).words
+    assert "6 more seeds (6 in all). No pair of investigations counts." in words
+    assert "- points" not in words
+
+
+def test_a_twin_of_no_arm_is_refused_by_its_name() -> None:
+    with pytest.raises(UsageError, match="'a-again' is said to be the twin of 'x'"):
+        compare(arm("a", steps(5), seeds=2), asked(arms=("a",), twins={"a-again": "x"}))
+
+
+def test_a_request_in_a_shared_beginning_is_counted_once() -> None:
+    said = [turn(FINE, text=text) for text in ("one", "two", "three")]
+    trunks = [transcript(said, arm=name) for name in ("a", "a-again")]
+    origin = Origin(investigation="a.p.0", run=None, n_turns=2, changes={}, is_exact=True)
+    branches = [
+        replace(transcript([*said[:2], own], arm=name, phase="late"), origin=origin)
+        for name, own in (("a", said[2]), ("a-again", turn(FINE, text="THREE")))
+    ]
+    question = asked(arms=("a",), twins={"a-again": "a"}, phases=("comparison", "late"))
+    (found,) = compare(list(map(case, (*trunks, *branches))), question).replies
+    assert (found.n_requests, found.n_other) == (4, 1)
+
+
+def test_branches_of_beginnings_that_have_parted_have_no_request_in_common() -> None:
+    origin = Origin(investigation="a.p.0", run=None, n_turns=2, changes={}, is_exact=True)
+    branches = [
+        replace(transcript([turn(FINE, text=text)] * 3, arm=name), origin=origin)
+        for name, text in (("a", "one"), ("a-again", "ONE"))
+    ]
+    question = asked(arms=("a",), twins={"a-again": "a"})
+    (found,) = compare(list(map(case, branches)), question).replies
+    assert (found.n_requests, found.n_other) == (0, 0)
 
 
 def test_a_measure_that_one_arm_gives_no_occasion_for_is_said_to_be_unobserved() -> None:

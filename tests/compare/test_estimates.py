@@ -126,11 +126,71 @@ def test_the_second_stage_follows_from_the_scatter_and_not_from_the_difference()
 
 def test_errors_after_two_stages_are_those_of_the_first() -> None:
     drawn = np.random.default_rng(4)
-    sums = of_means(np.zeros(40), drawn.normal(size=40))
+    sums = of_means(drawn.normal(size=40), drawn.normal(size=40))
     found = estimate(Units(sums, n_first=10))
-    spread = sums[:10, 2].std(ddof=1)
+    spread = (sums[:10, 2] - sums[:10, 0]).std(ddof=1)
     assert float(found.error) == pytest.approx(spread / math.sqrt(40))
     assert found.df == 9
+
+
+def test_a_first_stage_in_which_an_arm_does_not_scatter_tells_no_error() -> None:
+    drawn = np.random.default_rng(5)
+    rare = np.zeros(40)
+    rare[30] = 1.0
+    sums = of_means(rare, drawn.normal(size=40))
+    found, whole = estimate(Units(sums, n_first=10)), estimate(Units(sums))
+    assert (float(found.error), found.df) == (float(whole.error), 39)
+
+
+def test_a_first_stage_with_something_to_divide_by_in_few_units_tells_no_error() -> None:
+    drawn = np.random.default_rng(6)
+    sums = of_means(drawn.normal(size=40), drawn.normal(size=40))
+    sums[5:10] = 0.0
+    found, whole = estimate(Units(sums, n_first=10)), estimate(Units(sums))
+    assert (float(found.error), found.df) == (float(whole.error), 34)
+
+
+def repairs(n_failing: int, share: float) -> Array:
+    """Twenty units: failures in all of one arm, of which a share is repaired; few in the other."""
+    few = (np.arange(20) < n_failing).astype(float)
+    many = np.full(20, 10.0)
+    repaired = many * share + np.resize([1.0, -1.0], 20)
+    return np.stack([repaired, many, few, few], axis=-1)
+
+
+def test_a_share_whose_few_units_are_all_alike_is_not_taken_for_exact() -> None:
+    found = effect_of(estimate(Units(repairs(7, 0.8))), bound=1.0)
+    assert found.p is not None
+    assert found.p > 0.05
+    assert found.interval is not None
+    assert found.interval.low < 0 < found.interval.high
+
+
+def test_a_share_whose_few_units_are_all_alike_can_be_clearly_another_one() -> None:
+    found = effect_of(estimate(Units(repairs(7, 0.3))), bound=1.0)
+    assert found.p is not None
+    assert found.p < 0.01
+
+
+def test_a_share_that_is_never_seen_in_many_occasions_is_told_from_a_small_one() -> None:
+    blocks, none = np.full(20, 12.0), np.zeros(20)
+    errors = np.resize([0.0, 1, 2, 1], 20)
+    sums = np.stack([none, blocks, errors, blocks], axis=-1)
+    found = effect_of(estimate(Units(sums)), bound=1.0)
+    assert found.p is not None
+    assert found.p < 0.001
+
+
+def test_a_first_stage_of_which_few_units_say_something_is_enlarged_until_six_do() -> None:
+    sums = of_means(np.zeros(10), np.ones(10))
+    sums[3:] = 0.0
+    assert n_second_stage(Units(sums), 0.5) == 20
+
+
+def test_shares_that_do_not_scatter_take_as_many_units_as_exclude_the_difference() -> None:
+    sums = of_means(np.zeros(10), np.zeros(10))
+    assert n_second_stage(Units(sums), 0.1, bound=1.0) == 29
+    assert 1 - 0.05 ** (1 / 29) <= 0.1 < 1 - 0.05 ** (1 / 28)
 
 
 def test_survival_is_that_of_scipy() -> None:

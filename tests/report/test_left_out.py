@@ -10,6 +10,7 @@ from engine.report.page.page import page_of
 from engine.report.page.view import view_of
 from engine.report.redaction import Redaction
 from engine.report.run import Run, read_run
+from engine.report.table import markdown
 from engine.transcript import Investigation, StopReason
 from tests.report.making import Said, make_run
 
@@ -68,3 +69,12 @@ def test_where_nothing_is_left_out_the_page_says_so(tmp_path: Path) -> None:
     assert "Nothing: every investigation is in the figures." in page
     assert NO_FIGURE not in page
     assert NO_PARTNER not in page
+
+
+def test_what_has_no_end_is_not_said_to_be_ended_by_infrastructure(tmp_path: Path) -> None:
+    def begun(case: Investigation) -> StopReason | None:
+        return None if case.model == "large" else StopReason.COMPLETED
+
+    shown = markdown(read_run(make_run(tmp_path / "run", lambda _: [CLAIM], ends=begun)))
+    assert "| left out (infrastructure) | 0 | 0 |" in shown
+    assert "| left out (not finished) | 0 | 3 |" in shown

@@ -11,6 +11,7 @@ from engine.compare.claims.prose import MOST_CHARS, Prose, prose_of
 from engine.compare.claims.subjects import names_in
 from engine.compare.claims.truth import Truth
 from engine.compare.claims.values import Claim, Ledger, Place
+from engine.compare.own_turns import first_own_turn
 from engine.requirements import FINDING_CALL
 from engine.transcript import Execution, Transcript, Turn
 
@@ -23,15 +24,9 @@ def ledger_of(transcript: Transcript, truth: Truth | None = None) -> Ledger:
     from before a fork are those of the run that was forked; what was shown there is evidence.
     `truth`: of the checkpoint, where that is known.
     """
-    first = _first_own_turn(transcript)
+    first = first_own_turn(transcript)
     claims = _Course(transcript, truth).claims()
     return Ledger(claims=tuple(claim for claim in claims if claim.place.turn >= first))
-
-
-def _first_own_turn(transcript: Transcript) -> int:
-    """Return the index of the first turn that is no other run's: a fork may have another model."""
-    origin = transcript.origin
-    return origin.n_turns if origin and origin.run else 0
 
 
 def own_text(transcript: Transcript, place: int) -> str:

@@ -29,7 +29,9 @@ _SECTION = re.compile(r"\b(?:section|version|figure|table|chapter|appendix|v)\.?
 _ITEM = re.compile(r"^[ \t>#*_(|-]{0,8}\Z", re.MULTILINE)
 _ITEM_CHARS = 8
 _ITEM_END = re.compile(r"(?:[.)]|\*\*[.)]?|:)(?:\s|\*)")
-_OPEN = re.compile(r"\([^()]+$")
+_BRACKET = re.compile(r"[()]")
+_REMARK_CHARS = 400
+"""How far back a bracket that is still open is looked for."""
 _PROGRESS = re.compile(
     r"\s?(?:(?:of|out of|/) ?\d{1,4} )?(?:more |further |other |remaining |code )?(?:turns?|steps?"
     r"|experiments?|stages?|phases?|code blocks?|lines?|minutes?|attempts?|replies|reply|words?"
@@ -148,10 +150,26 @@ def _is_place(text: str, number: Numeral, sentence: tuple[int, int]) -> bool:
     places = _PLACE if number.is_integer else _SECTION
     if places.search(before):
         return True
-    if number.is_integer and text.startswith(")", number.end) and not _OPEN.search(before):
+    if _is_listed(text, number, sentence):
         return True
     is_year = number.is_integer and number.value in _YEARS and "," not in number.text
     return is_year or _in_a_row_of_layers(before)
+
+
+def _is_listed(text: str, number: Numeral, sentence: tuple[int, int]) -> bool:
+    """Tell whether a bracket behind a number makes it an item, "1)", "(1)": it ends no remark."""
+    if number.is_telling or not number.is_integer or not text.startswith(")", number.end):
+        return False
+    before = text[max(sentence[0], number.start - _REMARK_CHARS) : number.start]
+    return before.endswith("(") or not _n_open(before)
+
+
+def _n_open(text: str) -> int:
+    """Return how many brackets are open at the end; "1)" closes none."""
+    n_open = 0
+    for bracket in _BRACKET.findall(text):
+        n_open = n_open + 1 if bracket == "(" else max(0, n_open - 1)
+    return n_open
 
 
 _ROW = re.compile(r"\blayers?\b[^.;\n]{0,30}?:[\d, ]{0,40}(?:and )?$", re.IGNORECASE)
