@@ -90,7 +90,9 @@ def parse_endpoint(text: str) -> Endpoint:
     """
     name, equals, rest = text.partition("=")
     address, hash_sign, served_model = rest.partition("#")
-    origin = f"--endpoint {_shown(text)!r}"
+    is_named = bool(equals and _NAME.fullmatch(name))
+    shown = f"{name}={_shown(rest)}" if is_named else _shown(text)
+    origin = f"--endpoint {shown!r}"
     has_parts = name and equals and address and "//" not in name
     if not has_parts or (hash_sign and not served_model):
         raise UsageError(f"{origin}: {_FORM}.")
@@ -155,19 +157,33 @@ def check_distinct(endpoints: Iterable[Endpoint]) -> None:
 def _check_name(origin: str, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{origin}: the name {name!r} may have only letters, digits and . _ - (64 "
+            f"{origin}: the name {_shown(name)!r} may have only letters, digits and . _ - (64 "
             "at most); what the server calls the model goes behind a #: NAME=URL#MODEL."
         )
+
+
+def is_base_url(text: str) -> bool:
+    """Return whether a server can be asked at `text`."""
+    try:
+        return _has_base(urlsplit(text))
+    except ValueError:
+        return False
+
+
+def _has_base(parts: SplitResult) -> bool:
+    """Return whether a URL has a scheme and a host that can be asked; ValueError: no such port."""
+    has_address = bool(parts.hostname) and parts.port != 0
+    return has_address and parts.scheme in {"http", "https"}
 
 
 def _base_url(origin: str, name: str, address: str) -> str:
     try:
         parts = urlsplit(address)
-        has_address = bool(parts.hostname) and parts.port != 0
+        has_base = _has_base(parts)
     except ValueError as error:
         why = "" if "@" in address else f": {error}"  # which may repeat a password
         raise UsageError(f"{origin}: {_shown(address)!r} is no URL{why}.") from error
-    if parts.scheme not in {"http", "https"} or not has_address or re.search(r"\s", address):
+    if not has_base or re.search(r"\s", address):
         raise UsageError(
             f"{origin}: {_shown(address)!r} is no base URL; it begins with http:// or https:// "
             "and a host, and usually ends in /v1."
@@ -198,4 +214,5 @@ def _check_extras(name: str, parts: SplitResult) -> None:
 
 def _shown(text: str) -> str:
     """Return `text` without what may be a secret in a URL: a name or password, a query."""
-    return re.sub(r"\?[^#]*", "?...", re.sub(r"(?<=//).*@", "...@", text, flags=re.DOTALL))
+    bare = re.sub(r"^(https?://)?.*@", r"\1...@", text, flags=re.DOTALL)
+    return re.sub(r"\?[^#]*", "?...", bare)

@@ -1,11 +1,14 @@
 """What makes a run reproducible: written once, atomically, before the first event."""
 
 import os
+import secrets
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.endpoint import is_base_url
 from engine.errors import RunError, UsageError
 from engine.journal import write_durably
 from engine.phase import Phase
@@ -195,6 +198,18 @@ class Manifest(_Value):
     git_revision: str | None
     machine: dict[str, str | int]
 
+    def names(self) -> frozenset[str]:
+        """Return the names that were chosen for this run and its parts, which are public."""
+        return frozenset(
+            (
+                self.run,
+                *(arm.model for arm in self.arms),
+                *(phase.key for phase in self.phases),
+                *(stage.name for phase in self.phases for stage in phase.experiments),
+                *self.capabilities,
+            )
+        )
+
 
 def write_manifest(run_dir: Path, manifest: Manifest) -> None:
     """Write manifest.json so that it is there whole or not at all."""
@@ -217,12 +232,14 @@ def read_manifest(run_dir: Path) -> Manifest:
         ) from error
     try:
         _check_format(data, path)
-        return Manifest.model_validate_json(data)
+        manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
         raise UsageError(
             f"{path}: {_first_fault(error)}. The file is damaged, or was changed by hand: restore "
             "a copy of it."
         ) from error
+    _check_addresses(manifest, path)
+    return manifest
 
 
 def _check_format(data: bytes, path: Path) -> None:
@@ -233,6 +250,23 @@ def _check_format(data: bytes, path: Path) -> None:
             f"{path}: written by a newer phaselab (format {written}; this one reads {FORMAT}), "
             "which must read it too. Update phaselab."
         )
+
+
+def _check_addresses(manifest: Manifest, path: Path) -> None:
+    """Raise UsageError if an address is none; what it is, a secret maybe, is not shown."""
+    wrong = (field for field, url in _addresses(manifest) if not is_base_url(url))
+    if field := next(wrong, None):
+        raise UsageError(
+            f"{path}: {field}: is no URL. The file is damaged, or was changed by hand: restore a "
+            "copy of it."
+        )
+
+
+def _addresses(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    for place, arm in enumerate(manifest.arms):
+        yield f"arms.{place}.url", arm.url
+        for number, url in enumerate(arm.others):
+            yield f"arms.{place}.others.{number}", url
 
 
 def _first_fault(error: ValidationError) -> str:
@@ -247,20 +281,25 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         RunError: it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
+    part = part_beside(path)
     try:
-        with part.open("wb") as file:
-            file.flush()
+        with part.open("xb") as file:
             write_durably(file.fileno(), data)
         part.replace(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         with suppress(OSError):
             part.unlink()
         raise RunError(f"{path}: cannot be written ({error.strerror}).") from error
 
 
-def _sync_directory(folder: Path) -> None:
+def part_beside(path: Path) -> Path:
+    """Return where what is to replace `path` can be gathered: a name that nothing else has."""
+    return path.with_name(f".{secrets.token_hex(8)}.part")
+
+
+def sync_directory(folder: Path) -> None:
+    """Return once the names in `folder` are on the disk."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -14,7 +14,7 @@ from inspect import signature
 from cyclopts import App, CoercionError, CycloptsError, UnusedCliTokensError
 
 from engine.cli.config_file import ConfigFile
-from engine.cli.console import say
+from engine.cli.console import say, tolerate
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, NOT_READY, USAGE
 from engine.cli.options import Options
 from engine.errors import EngineError, NotReadyError, UsageError
@@ -56,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
 
     0 done, 1 failed, 2 usage, 3 the machine is not ready, 4 finished in part, 130 interrupted.
     """
+    tolerate()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         result = _app(arguments)(list(arguments), result_action="return_value")
@@ -88,11 +89,17 @@ def _app(arguments: Sequence[str]) -> App:
     return app
 
 
-def main_job(*, options: Options | None = None) -> int:
-    """Run the comparison phase with two models at once."""
+def main_job(*, models: str = "", options: Options | None = None) -> int:
+    """Run the comparison phase with two models at once.
+
+    Parameters
+    ----------
+    models
+        A,B: names of the models to compare. Default: all that are there.
+    """
     from engine.cli.compare import compare
 
-    return compare(options=options or Options())
+    return compare(models=models, options=options or Options())
 
 
 def _explain(error: CycloptsError) -> str:

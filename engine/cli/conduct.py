@@ -12,7 +12,7 @@ from engine.cli.enlarging import enlarged
 from engine.cli.paces import remember
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
-from engine.cli.recorded import Recorded, recorded_in
+from engine.cli.recorded import Recorded, cases_in, recorded_in
 from engine.cli.report import write_out
 from engine.cli.room import room_kept
 from engine.cli.stage import carried_out
@@ -24,7 +24,7 @@ from engine.journal import locked, writing
 from engine.manifest import Manifest, read_manifest, write_manifest
 from engine.record import Record
 from engine.report.purity import write_secrets
-from engine.report.run import Run, read_run
+from engine.report.run import Run, check_cases, read_run
 
 
 class Outcome(NamedTuple):
@@ -61,11 +61,13 @@ async def continue_study(study: Study, out: Path, drain: Drain) -> Outcome:
     """Take up every investigation of the run in `out` that the model did not end by itself.
 
     Raises:
-        UsageError: the conditions of the run have changed; the fields are named.
+        UsageError: the conditions of the run have changed, or its journal is of another one; the
+            fields are named.
         NotReadyError, RunError: as `conduct_study`.
     """
     with until_deadline(study.options.deadline, drain), locked(out / "events.jsonl") as fd:
         before, recorded = read_manifest(out), recorded_in(out, study)
+        check_cases(cases_in(out), before, out)
         if study.fork:
             study = replace(study, begun=begun(recorded.events, out))
         async with made_ready(study, out) as ready:

@@ -16,7 +16,14 @@ from cyclopts.argument import (
 )
 
 from engine.errors import UsageError
-from engine.settings import CONFIG_FLAG
+from engine.settings import CONFIG_FLAG, Settings, read_settings
+
+_MAIN_JOB = "compare"
+"""Whose table the bare command reads: that is the same comparison."""
+_MEANINGLESS = {"fork": {"seed", "phase", "share-prefix", "until-mde", "noise-floor"}}
+"""Flags at the top that mean nothing to a command, which refuses those that are meant for it."""
+_OF_ONE_NAME = {"run", "plan", "serve"}
+"""Commands that take their models from AGI_MODEL_NAME where no flag names them."""
 
 
 class ConfigFile:
@@ -35,15 +42,17 @@ class ConfigFile:
         Raises:
             UsageError: a key is no flag of the command whose table it is in, or of any.
         """
-        name = commands[0] if commands else ""
+        name = commands[0] if commands else _MAIN_JOB
         own = self._tables.get(name, {})
         self._check(own, [arguments], f"{name}.")
         others = {key for key in self._shared if not _is_flag(key, arguments)}
         if others:
             self._check(others, _all_arguments(self._root))
+        others |= _MEANINGLESS.get(name, set())
         shared = {key: self._shared[key] for key in self._shared if key not in others}
+        values = _beside_environment(shared | own, name, read_settings())
         update_argument_collection(
-            shared | own, self._origin, arguments, root_keys=(), allow_unknown=False
+            values, self._origin, arguments, root_keys=(), allow_unknown=False
         )
 
     def _check(
@@ -51,8 +60,7 @@ class ConfigFile:
     ) -> None:
         for key in keys:
             if not any(_is_flag(key, arguments) for arguments in known):
-                names = {name[2:] for each in known for one in each for name in one.names}
-                near = get_close_matches(key, names, n=1)
+                near = get_close_matches(key.lower(), _flags(known), n=1)
                 hint = f"Did you mean {near[0]!r}?" if near else "--help lists the flags."
                 raise UsageError(f"{self._origin}: no flag is called {table + key!r}. {hint}")
 
@@ -60,6 +68,23 @@ class ConfigFile:
 def _named(values: Mapping[str, object]) -> dict[str, object]:
     """Return `values` by the names that flags have on the command line."""
     return {key.replace("_", "-"): value for key, value in values.items()}
+
+
+def _beside_environment(
+    values: Mapping[str, object], command: str, settings: Settings
+) -> dict[str, object]:
+    """Return `values` as they are where a variable of the environment stands before some."""
+    kept = dict(values)
+    if settings.quantization:
+        kept.pop("quantization", None)
+    if settings.model_name and command in _OF_ONE_NAME:
+        kept |= dict.fromkeys(kept.keys() & {"model", "models"}, settings.model_name)
+    return kept
+
+
+def _flags(known: Sequence[ArgumentCollection]) -> set[str]:
+    names = (name for arguments in known for one in arguments for name in one.names)
+    return {name[2:] for name in names if name.startswith("--")}
 
 
 def _is_flag(key: str, arguments: ArgumentCollection) -> bool:

@@ -1,10 +1,12 @@
 """The two streams of the program: data on stdout, everything said to a person on stderr."""
 
+import json
 import os
+import re
 import sys
 from contextlib import suppress
-from io import StringIO
-from typing import TYPE_CHECKING, TextIO
+from io import StringIO, TextIOWrapper
+from typing import TYPE_CHECKING, TextIO, cast
 
 import msgspec
 
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
 
 _PIPE_WIDTH = 160
 """Columns of a table that no terminal limits."""
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def tolerate() -> None:
+    """Let stdout print what it can of a text that its encoding has no characters for."""
+    stdout: object = sys.stdout
+    if isinstance(stdout, TextIOWrapper):
+        cast("TextIOWrapper", stdout).reconfigure(errors="replace")
 
 
 def emit(text: str) -> None:
@@ -36,7 +46,8 @@ def emit(text: str) -> None:
 
 def emit_json(value: object) -> None:
     """Write `value` to stdout as indented JSON."""
-    emit(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    emit(text if _can_encode(text) else _BEYOND_ASCII.sub(_escaped, text))
 
 
 def emit_table(table: "Table") -> None:
@@ -62,6 +73,19 @@ def say(text: str) -> None:
 def is_terminal(stream: TextIO | None) -> bool:
     """Tell whether a person sees what is written to `stream`; None: it has always been closed."""
     return stream is not None and stream.isatty()
+
+
+def _can_encode(text: str) -> bool:
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character as a string of JSON can have it in every encoding."""
+    return json.dumps(found[0])[1:-1]
 
 
 def _write(stream: TextIO, text: str) -> None:

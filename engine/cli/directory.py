@@ -2,10 +2,10 @@
 
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from errno import ENOENT
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +16,7 @@ _SERVERS = "servers"
 """All that a run has in its directory before it begins: the logs of its servers."""
 _LOCK = ".lock"
 """In it, held until the run ends: what a killed one left can be told from what one still needs."""
+_MOST_TRIES = 100
 
 
 def default_directory(name: str) -> Path:
@@ -51,14 +52,35 @@ def new_directory(path: Path) -> Generator[Path]:
     Raises:
         UsageError: it exists and is not empty, is another run's, or cannot be made.
     """
-    made = _make(path)
-    with _claimed(path):
+    made, fd = _claimed(path)
+    try:
         _check_free(path)
-        try:
-            yield path
-        finally:
-            if not (path / "manifest.json").exists():
-                _clear(path, made)
+        yield path
+    finally:
+        is_begun = (path / "manifest.json").exists()
+        if not is_begun and path / _SERVERS in made:
+            _drop_logs(path / _SERVERS)
+        (path / _SERVERS / _LOCK).unlink(missing_ok=True)
+        if not is_begun:
+            _drop_empty(made)
+        os.close(fd)
+
+
+def _claimed(path: Path) -> tuple[list[Path], int]:
+    """Return the directories that were made for `path`, and its lock; it is ours until that ends.
+
+    One that is starting there may take all away at the same time: then it is made once more.
+
+    Raises:
+        UsageError: it is not empty, is another run's, or cannot be made.
+    """
+    made: list[Path] = []
+    for _ in range(_MOST_TRIES):
+        made = list(dict.fromkeys((*_make(path), *made)))
+        fd = _locked(path / _SERVERS / _LOCK, path)
+        if fd is not None:
+            return sorted(made, key=lambda part: len(part.parts), reverse=True), fd
+    raise _unwritable(path, FileNotFoundError(ENOENT, os.strerror(ENOENT)))
 
 
 def _make(path: Path) -> list[Path]:
@@ -66,48 +88,77 @@ def _make(path: Path) -> list[Path]:
 
     Those of a default one count among them, whoever made them.
     """
+    parts = (path / _SERVERS, path, *path.parents)
     try:
-        _check_free(path)
-        parts = (path / _SERVERS, path, *path.parents)
         made = [part for part in parts if _RUNS in {part, part.parent} or not part.exists()]
-        (path / _SERVERS).mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # taken away meanwhile: the next try makes it
+            _check_free(path)
+            (path / _SERVERS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from error
     return made
 
 
 def _check_free(path: Path) -> None:
-    if path.exists() and (not path.is_dir() or {each.name for each in path.iterdir()} - {_SERVERS}):
+    """Raise UsageError if anything is in `path` but what a run leaves that was never begun."""
+    if path.exists() and not (path.is_dir() and all(map(_is_left, path.iterdir()))):
         raise UsageError(
             f"--out {path}: already there and not empty. Name a new directory; "
             "what a run recorded is never overwritten."
         )
 
 
-@contextmanager
-def _claimed(path: Path) -> Generator[None]:
-    """Keep `path` for this process as long as it lives."""
-    fd = _locked(path)
-    try:
-        yield
-    finally:
-        (path / _SERVERS / _LOCK).unlink(missing_ok=True)
-        os.close(fd)
+def _is_left(entry: Path) -> bool:
+    return entry.name == _SERVERS and all(
+        each.name == _LOCK or each.suffix == ".log" for each in entry.iterdir()
+    )
 
 
-def _locked(path: Path) -> int:
+def _locked(lock: Path, path: Path) -> int | None:
+    """Return the `lock` of the directory `path`, held; None: it was taken away meanwhile.
+
+    Raises:
+        UsageError: another process holds it, or it cannot be made or held.
+    """
     try:
-        fd = os.open(path / _SERVERS / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        _hold(fd, path)
+    except UsageError:
         os.close(fd)
+        raise
+    if _is_at(fd, lock):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _hold(fd: int, path: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _taken(path) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise UsageError(
-            f"--out {path}: another process is starting a run there. Name another."
+            f"--out {path}: its file system cannot lock files ({reason}). Name a directory on "
+            "another one; a finished run can be copied there."
         ) from error
-    return fd
+
+
+def _taken(path: Path) -> UsageError:
+    return UsageError(f"--out {path}: another process is starting a run there. Name another.")
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
@@ -115,9 +166,15 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(f"--out {path}: cannot be written ({reason}). Name another.")
 
 
-def _clear(path: Path, made: list[Path]) -> None:
-    if path / _SERVERS in made:
-        shutil.rmtree(path / _SERVERS, ignore_errors=True)
+def _drop_logs(folder: Path) -> None:
+    """Take away what is in `folder`, but for the lock: until that goes, nobody else is there."""
+    with suppress(OSError):
+        for each in folder.iterdir():
+            if each.name != _LOCK:
+                each.unlink()
+
+
+def _drop_empty(made: list[Path]) -> None:
     for folder in made:
         with suppress(OSError):  # not empty, or a link
             folder.rmdir()

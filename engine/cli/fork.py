@@ -24,6 +24,7 @@ from engine.fold import transcripts
 from engine.journal import read_events
 from engine.manifest import ForkFacts, Manifest, read_manifest
 from engine.phase import Phase
+from engine.report.run import check_named
 
 
 def fork(
@@ -59,7 +60,7 @@ def fork(
     place = parse_place(at, manifest.phases)
     wanted = tuple(dict.fromkeys(map(parse_change, changes or (CONTROL,))))
     events = tuple(read_events(run / "events.jsonl"))
-    transcripts(events)  # refuses what is damaged
+    check_named(transcripts(events), manifest, run)  # refuses what is damaged, or of another run
     trunks = _chosen(trunks_at(events, place), at, only)
     arms = [_arm(manifest, trunk, place, change) for change in wanted for trunk in trunks]
     study = _study(manifest, given, arms, at)

@@ -12,7 +12,8 @@ import aiohttp
 from engine.cli.checks import nearest_there
 from engine.cli.options import Options
 from engine.cli.planning import Wanted, ask, find_hardware
-from engine.errors import NotReadyError
+from engine.cli.serving.given import endpoints_of
+from engine.errors import NotReadyError, UsageError
 from engine.settings import read_key, read_settings
 from servers.fit import LaunchPlan
 from servers.fit.text import gib
@@ -50,14 +51,15 @@ def room(options: Options) -> str:
     Raises:
         NotReadyError: they have not.
     """
-    folder = read_settings().hub_cache
+    folder, needed = read_settings().hub_cache, _weights_bytes(options)
     nearest = nearest_there(folder)
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        if not needed:
+            return f"no weights can be kept in {folder}; the main job fetches none"
         raise NotReadyError(
             f"no weights can be kept in {folder}. Point HF_HOME at a directory that you can write."
         )
     free = shutil.disk_usage(nearest).free
-    needed = _weights_bytes(options)
     if free < needed:
         raise NotReadyError(
             f"the weights of the main job take {gib(needed)}, and {folder} has {gib(free)} free. "
@@ -69,10 +71,17 @@ def room(options: Options) -> str:
 
 def _weights_bytes(options: Options) -> int:
     """Return what the main job would fetch; nothing for endpoints and for models that ship."""
-    if options.endpoint or options.config or not find_hardware(options.hardware).gpus:
+    if _has_endpoints(options) or not find_hardware(options.hardware).gpus:
         return 0
     found = ask(Wanted(hardware=options.hardware, quantization=options.quantization))
     return sum(one.weights_bytes for one in found.servers) if isinstance(found, LaunchPlan) else 0
+
+
+def _has_endpoints(options: Options) -> bool:
+    try:
+        return bool(endpoints_of(options))
+    except UsageError:  # they are looked at by themselves
+        return True
 
 
 def _client() -> aiohttp.ClientSession:

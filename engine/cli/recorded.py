@@ -1,14 +1,17 @@
 """What the journal holds of a run that is taken up again, as far as that is needed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from engine.budget import Ledger
 from engine.cli.study import Study
-from engine.events import AnyEvent
+from engine.events import AnyEvent, InvestigationStarted
+from engine.fold import investigation_of
 from engine.index import Entry, open_index
+from engine.journal import read_events
+from engine.transcript import Investigation
 
 
 class Recorded(NamedTuple):
@@ -40,6 +43,17 @@ def recorded_in(run_dir: Path, study: Study) -> Recorded:
         wanted = [e.id for e in entries if study.fork or e.id not in ended or e.id in trunks]
         events = {name: index.events(name) for name in wanted}
     return Recorded(events=events, ended=ended, spent=_sum(entries))
+
+
+def cases_in(run_dir: Path) -> Iterator[Investigation]:
+    """Yield every investigation that was begun in `run_dir`.
+
+    Raises:
+        UsageError: there is no journal that can be read.
+    """
+    for event in read_events(run_dir / "events.jsonl"):
+        if isinstance(event, InvestigationStarted):
+            yield investigation_of(event)
 
 
 def _is_over(entry: Entry) -> bool:

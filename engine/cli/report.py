@@ -14,9 +14,10 @@ from engine.cli.console import emit, emit_json, emit_table, is_terminal, say
 from engine.errors import RunError
 from engine.report.costs import costs
 from engine.report.files import summary, write_files
+from engine.report.naming import redaction_for
 from engine.report.page.page import NAME as PAGE
-from engine.report.page.page import write_page
-from engine.report.redaction import redaction_of
+from engine.report.page.page import page_of
+from engine.report.replacing import replacing
 from engine.report.run import Run, read_run
 from engine.report.table import Table, markdown, sentences_of, tables_of
 
@@ -40,11 +41,11 @@ def report(
         Print the summary as JSON.
     """
     found = read_run(run)
-    show(found, as_json=as_json)
     try:
         write_out(found)
     except RunError as error:
-        say(f"{error} The files in the run directory are as they were before.")
+        say(str(error))
+    show(found, as_json=as_json)
     page = run / PAGE
     if page.exists():
         say(f"report: {page}")
@@ -54,14 +55,16 @@ def report(
 
 
 def write_out(found: Run) -> None:
-    """Write all that is derived from a run into its directory.
+    """Write all that is derived from a run into its directory: every file anew, or none.
 
     Raises:
-        RunError: a file cannot be written.
+        RunError: a file cannot be written; it says what became of the others.
     """
-    write_files(found)
     secrets = credentials_of(found.manifest.arms)
-    write_page(found, redaction_of(found.manifest, found.directory, secrets))
+    redaction = redaction_for(found.manifest, found.directory, secrets)
+    with replacing() as files:
+        write_files(found, files)
+        files.add(found.directory / PAGE, page_of(found, redaction).encode())
 
 
 def show(found: Run, *, as_json: bool) -> None:

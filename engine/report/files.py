@@ -1,21 +1,22 @@
 """The JSON files of a run directory, all derived from its manifest and journal."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from engine.compare.claims.values import Ledger
 from engine.errors import RunError
-from engine.manifest import write_atomically
 from engine.report.claims import claims_file, left_out, totals
 from engine.report.costs import costs
+from engine.report.replacing import Replacements
 from engine.report.run import Run
 from engine.transcript import Transcript
 
 _FOLDER = "transcripts"
 
 
-def write_files(run: Run) -> None:
+def write_files(run: Run, files: Replacements) -> None:
     """Write summary.json, claims.json and the transcripts, and what the run has beside them.
 
     model_comparison.json for several models, heritage.json where a phase grants documents.
@@ -24,14 +25,19 @@ def write_files(run: Run) -> None:
         RunError: a file cannot be written.
     """
     _make_folder(run)
-    _write_json(run, "summary.json", summary(run))
+    for name, value in _contents(run):
+        files.add(run.directory / name, _as_json(value))
+
+
+def _contents(run: Run) -> Iterator[tuple[str, object]]:
+    yield "summary.json", summary(run)
     if len(run.models) > 1:
-        _write_json(run, "model_comparison.json", model_comparison(run))
-    _write_json(run, "claims.json", claims_file(*_claims(run)))
+        yield "model_comparison.json", model_comparison(run)
+    yield "claims.json", claims_file(*_claims(run))
     if run.heritage:
-        _write_json(run, "heritage.json", run.heritage)
+        yield "heritage.json", run.heritage
     for transcript in run.transcripts:
-        _write_json(run, f"{_FOLDER}/{transcript.investigation.id}.json", transcript)
+        yield f"{_FOLDER}/{transcript.investigation.id}.json", transcript
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -80,7 +86,8 @@ def _make_folder(run: Run) -> None:
         path.mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(
-            f"{path}: cannot be made a folder ({error.strerror}). Move away what is in its place."
+            f"{path}: cannot be made a folder ({error.strerror}). Move away what is in its place. "
+            "The files in the run directory are as they were before."
         ) from error
 
 
@@ -105,6 +112,5 @@ def _conversation(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def _write_json(run: Run, name: str, value: object) -> None:
-    data = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    write_atomically(run.directory / name, data)
+def _as_json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2)

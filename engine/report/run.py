@@ -23,7 +23,7 @@ from engine.report.design import n_functions, question_of
 from engine.report.heritage import heritage_file
 from engine.report.introspection import Asked, Costs
 from engine.report.purity import leaks_by_id, read_secrets
-from engine.transcript import Transcript
+from engine.transcript import Investigation, Transcript
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -110,11 +110,16 @@ def read_run(directory: Path) -> Run:
 
 def check_named(found: Iterable[Transcript], manifest: Manifest, directory: Path) -> None:
     """Raise UsageError unless the manifest in `directory` has the arms and phases of `found`."""
+    check_cases((each.investigation for each in found), manifest, directory)
+
+
+def check_cases(found: Iterable[Investigation], manifest: Manifest, directory: Path) -> None:
+    """Raise UsageError unless the manifest in `directory` has the arms and phases of `found`."""
     models = [arm.model for arm in manifest.arms]
     phases = [phase.key for phase in manifest.phases]
     if not models:
         raise _foreign(directory, "names no arm")
-    for case in (each.investigation for each in found):
+    for case in found:
         for what, name, known in (("arm", case.model, models), ("phase", case.phase, phases)):
             if name not in known:
                 raise _foreign(directory, f"names no {what} {name!r}, and {case.id} is recorded")

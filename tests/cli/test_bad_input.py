@@ -11,6 +11,7 @@ import pytest
 from engine.errors import UsageError
 from engine.settings import read_settings
 from tests.cli.program import endpoint, run, two_arms
+from tests.report.making import Said, make_run
 
 DOWN = ("--endpoint", "a=http://127.0.0.1:9/v1", "--endpoint", "b=http://127.0.0.1:9/v1")
 
@@ -165,3 +166,47 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     with pytest.raises(UsageError, match=r"HOME is not set.*XDG_CACHE_HOME"):
         read_settings()
+
+
+async def test_a_journal_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    async with endpoint() as server:
+        await run(*two_arms(server), "--out", "out", cwd=tmp_path)
+        journal = tmp_path / "out" / "events.jsonl"
+        foreign = journal.read_bytes().replace(b'"phase":"comparison"', b'"phase":"other"')
+        journal.write_bytes(foreign)
+        n_asked = len(server.asks)
+        done = await run("resume", "out", cwd=tmp_path)
+        assert len(server.asks) == n_asked
+    assert done.code == 2, done.err
+    assert "names no phase 'other'" in done.err
+    assert journal.read_bytes() == foreign
+
+
+@pytest.mark.parametrize("command", [("report",), ("resume",), ("fork", "--at", "1")])
+async def test_an_address_that_was_changed_by_hand_is_named(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    manifest = make_run(tmp_path / "run", lambda _: [Said()], replicates=1) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("http://127.0.0.1:1/v1", "http://[::1"))
+    done = await run(command[0], "run", *command[1:], cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "manifest.json: arms.0.url: is no URL" in done.err
+
+
+async def test_a_journal_of_another_run_is_not_forked(tmp_path: Path) -> None:
+    journal = make_run(tmp_path / "run", lambda _: [Said()], replicates=1) / "events.jsonl"
+    foreign = journal.read_bytes().replace(b'"phase":"comparison"', b'"phase":"other"')
+    journal.write_bytes(foreign)
+    done = await run("fork", "run", "--at", "1", "--dry-run", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "names no phase 'other'" in done.err
+
+
+@pytest.mark.parametrize("flags", [("--noise-floor",), ("--models", "a,a,a-again")])
+async def test_an_arm_that_is_called_like_a_twin_is_refused_before_anything_starts(
+    flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    arms = ("--endpoint", "a=http://127.0.0.1:9/v1", "--endpoint", "a-again=http://127.0.0.1:9/v1")
+    done = await run("compare", *arms, *flags, "--dry-run", cwd=tmp_path)
+    assert done.code == 2, done.err
+    assert "'a-again': so the second arm of 'a' would be called" in done.err

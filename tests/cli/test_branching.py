@@ -6,10 +6,18 @@ from pathlib import Path
 import pytest
 
 from engine.events import CompletionReceived, InvestigationStarted
-from tests.cli.program import endpoint, events_of, program, run, two_arms, until_recorded
+from tests.cli.program import (
+    bare_arm,
+    endpoint,
+    events_of,
+    one_arm,
+    program,
+    run,
+    two_arms,
+    until_recorded,
+)
 from tests.faults.asks import Ask
 from tests.faults.faults import Fault
-from tests.faults.server import FaultyServer
 
 SHARED = ("1a", "1c", "1d")
 QUIET = ("--display", "none")
@@ -32,20 +40,16 @@ def stages(ask: Ask) -> str:
     return f"With seed {ask.body.seed}.\n\n```python\n{code}\n```"
 
 
-def arm(server: FaultyServer) -> tuple[str, ...]:
-    return two_arms(server)[:2]
-
-
 async def test_shared_experiments_are_asked_once_and_nothing_else_changes(tmp_path: Path) -> None:
     async with endpoint(reply=stages) as server:
         done = await run(
-            "run", *SHARED, "--share-prefix", *arm(server), *FIVE, "--out", "once", cwd=tmp_path
+            "run", *SHARED, "--share-prefix", *one_arm(server), *FIVE, "--out", "once", cwd=tmp_path
         )
         assert done.code == 0, done.err
         # 1a has 3 experiments of 2 turns; 1c and 1d add one each.
         assert len(server.asks) == 5 * (6 + 2 + 2)
         n_shared = len(server.asks)
-        await run("run", *SHARED, *arm(server), *FIVE, "--out", "each", cwd=tmp_path)
+        await run("run", *SHARED, *one_arm(server), *FIVE, "--out", "each", cwd=tmp_path)
         assert len(server.asks) - n_shared == 5 * (6 + 6 + 8)
     assert messages(tmp_path / "once") == messages(tmp_path / "each")
     assert "tokens saved by it" in done.out
@@ -54,7 +58,7 @@ async def test_shared_experiments_are_asked_once_and_nothing_else_changes(tmp_pa
 async def test_histories_are_identical_up_to_the_branch(tmp_path: Path) -> None:
     async with endpoint(reply=stages) as server:
         await run(
-            "run", *SHARED, "--share-prefix", *arm(server), *FIVE, "--out", "out", cwd=tmp_path
+            "run", *SHARED, "--share-prefix", *one_arm(server), *FIVE, "--out", "out", cwd=tmp_path
         )
     said = messages(tmp_path / "out")
     for replicate in range(5):
@@ -69,13 +73,13 @@ async def test_histories_are_identical_up_to_the_branch(tmp_path: Path) -> None:
 async def test_a_killed_run_with_shared_beginnings_goes_on(n_events: int, tmp_path: Path) -> None:
     arguments = ("run", *SHARED, "--share-prefix", *FIVE, "--concurrency", "3")
     async with endpoint(reply=stages, latency_s=0.02) as server:
-        async with program(*arguments, *arm(server), "--out", "out", cwd=tmp_path) as process:
+        async with program(*arguments, *one_arm(server), "--out", "out", cwd=tmp_path) as process:
             await until_recorded(tmp_path / "out", n_events)
             process.kill()
         done = await run("resume", "out", "--display", "none", cwd=tmp_path)
         assert done.code == 0, done.err
         assert len(server.asks) <= 5 * 10 + 3, "only what was in flight is asked again"
-        await run(*arguments, *arm(server), "--out", "whole", cwd=tmp_path)
+        await run(*arguments, *one_arm(server), "--out", "whole", cwd=tmp_path)
     assert messages(tmp_path / "out") == messages(tmp_path / "whole")
 
 
@@ -87,11 +91,11 @@ async def test_a_beginning_that_infrastructure_ended_is_made_up_for_by_resume(
 
     arguments = ("run", "1a", "1c", "--share-prefix", "--display", "none", "--out", "out")
     async with endpoint(reply=stages, plan=refuse_late) as refusing:
-        lost = await run(*arguments, *arm(refusing), cwd=tmp_path)
+        lost = await run(*arguments, *one_arm(refusing), cwd=tmp_path)
     assert lost.code == 1, lost.err
     assert "a.1a.0, whose beginning it shares, ended by rejected" in lost.err
     async with endpoint(reply=stages) as server:
-        done = await run("resume", "out", *arm(server), "--display", "none", cwd=tmp_path)
+        done = await run("resume", "out", *bare_arm(server), "--display", "none", cwd=tmp_path)
         assert done.code == 0, done.err
         assert len(server.asks) == 4 + 2
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -101,7 +105,7 @@ async def test_a_beginning_that_infrastructure_ended_is_made_up_for_by_resume(
 async def forked(tmp_path: Path, *arguments: str) -> dict[str, list[dict[str, str]]]:
     """Run 1d, fork it as told before its last experiment, and return what was said."""
     async with endpoint(reply=stages) as server:
-        await run("run", "1d", *arm(server), *FIVE, "--out", "out", cwd=tmp_path)
+        await run("run", "1d", *one_arm(server), *FIVE, "--out", "out", cwd=tmp_path)
         done = await run("fork", "out", *arguments, "--out", "fork", cwd=tmp_path)
         assert done.code == 0, done.err
     return messages(tmp_path / "fork")
@@ -117,6 +121,7 @@ async def test_a_fork_goes_on_under_its_change_and_the_control_under_none(tmp_pa
         assert parent[:13] == control[:13] == without[:13]
         assert control[13] == parent[13]
         assert "introspection.heritage" not in without[13]["content"]
+        assert "documents" not in without[13]["content"]
         assert control[14] != parent[14], "its seeds are its own"
         assert control[14] == without[14], "and those of every change"
 
@@ -141,10 +146,9 @@ async def test_a_fork_after_a_turn_keeps_that_many(tmp_path: Path) -> None:
 
 async def test_a_fork_with_another_model_is_answered_by_it(tmp_path: Path) -> None:
     async with endpoint(reply=stages) as one, endpoint(reply=stages) as other:
-        await run("run", "1a", *arm(one), "--out", "out", cwd=tmp_path)
+        await run("run", "1a", *one_arm(one), "--out", "out", cwd=tmp_path)
         n_before = len(one.asks)
-        b = f"b={other.url}#{other.served[0]}"
-        moved = ("--set", "model=b", "--endpoint", b, "--out", "fork")
+        moved = ("--set", "model=b", *one_arm(other, "b"), "--out", "fork")
         done = await run("fork", "out", "--at", "conclusions", *moved, cwd=tmp_path)
         assert done.code == 0, done.err
         assert len(one.asks) == n_before
@@ -155,7 +159,7 @@ async def test_branches_of_one_seed_are_told_that_a_verdict_takes_more_seeds(
     tmp_path: Path,
 ) -> None:
     async with endpoint(reply=stages) as server:
-        two = (*arm(server), "--endpoint", f"b={server.url}#{server.served[0]}", "--models", "a,b")
+        two = (*two_arms(server), "--models", "a,b")
         await run("compare", "1a", *two, *QUIET, "--out", "out", cwd=tmp_path)
         eight = ("--at", "conclusions", "--replicates", "8", "--out", "fork")
         done = await run("fork", "out", *eight, cwd=tmp_path)
@@ -167,7 +171,7 @@ async def test_branches_of_one_seed_are_told_that_a_verdict_takes_more_seeds(
 async def test_a_killed_fork_goes_on_without_its_run(tmp_path: Path) -> None:
     at = ("--at", "activations", "--replicates", "3", "--concurrency", "2", "--display", "none")
     async with endpoint(reply=stages, latency_s=0.03) as server:
-        await run("run", "1a", *arm(server), *FIVE, "--out", "out", cwd=tmp_path)
+        await run("run", "1a", *one_arm(server), *FIVE, "--out", "out", cwd=tmp_path)
         async with program("fork", "out", *at, "--out", "fork", cwd=tmp_path) as process:
             await until_recorded(tmp_path / "fork", 60)
             process.kill()
@@ -187,11 +191,11 @@ async def test_a_run_that_is_still_going_on_can_be_forked(tmp_path: Path) -> Non
     async with (
         endpoint(reply=stages, plan=stay) as slow,
         endpoint(reply=stages) as quick,
-        program("run", "1d", *arm(slow), *QUIET, "--out", "out", cwd=tmp_path) as going,
+        program("run", "1d", *one_arm(slow), *QUIET, "--out", "out", cwd=tmp_path) as going,
     ):
         await until_recorded(tmp_path / "out", 9)
         at = ("--at", "activations", "--set", "heritage=wrong", "--out", "fork")
-        done = await run("fork", "out", *at, *arm(quick), cwd=tmp_path)
+        done = await run("fork", "out", *at, *one_arm(quick), cwd=tmp_path)
         assert done.code == 0, done.err
         assert going.returncode is None, "it was not waited for"
     assert len(quick.asks) == 6, "what the run has is not asked again"
@@ -203,7 +207,7 @@ async def test_a_run_that_is_still_going_on_can_be_forked(tmp_path: Path) -> Non
 
 async def test_a_killed_run_can_be_forked_where_it_came_to(tmp_path: Path) -> None:
     async with endpoint(reply=stages, latency_s=0.05) as server:
-        arguments = ("run", "1a", *arm(server), "--replicates", "3", "--concurrency", "1")
+        arguments = ("run", "1a", *one_arm(server), "--replicates", "3", "--concurrency", "1")
         async with program(*arguments, "--out", "out", cwd=tmp_path) as process:
             await until_recorded(tmp_path / "out", 25)
             process.kill()
@@ -220,7 +224,7 @@ def started(tmp_path: Path) -> list[InvestigationStarted]:
 
 async def test_the_trunk_is_left_as_it_was(tmp_path: Path) -> None:
     async with endpoint(reply=stages) as server:
-        await run("run", "1a", *arm(server), "--out", "out", cwd=tmp_path)
+        await run("run", "1a", *one_arm(server), "--out", "out", cwd=tmp_path)
         before = (tmp_path / "out" / "events.jsonl").read_bytes()
         await run("fork", "out", "--at", "conclusions", "--out", "fork", cwd=tmp_path)
     assert (tmp_path / "out" / "events.jsonl").read_bytes() == before
@@ -246,7 +250,7 @@ async def test_a_fork_that_cannot_be_is_refused_by_name(
     arguments: tuple[str, ...], words: str, tmp_path: Path
 ) -> None:
     async with endpoint(reply=stages) as server:
-        await run("run", "1a", *arm(server), "--out", "out", cwd=tmp_path)
+        await run("run", "1a", *one_arm(server), "--out", "out", cwd=tmp_path)
         done = await run("fork", "out", *arguments, "--out", "fork", cwd=tmp_path)
     assert done.code == 2, done.err
     assert words in done.err

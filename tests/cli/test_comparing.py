@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.events import CompletionReceived
-from tests.cli.program import endpoint, events_of, run
+from tests.cli.program import WEIGHTS, endpoint, events_of, run
 from tests.faults.asks import Ask
 from tests.faults.server import FaultyServer
 
@@ -60,7 +60,8 @@ def alike(ask: Ask) -> str:
 
 
 def arms(server: FaultyServer) -> tuple[str, ...]:
-    return ("--endpoint", f"a={server.url}#{ONE}", "--endpoint", f"b={server.url}#{TWO}")
+    endpoints = ("--endpoint", f"a={server.url}#{ONE}", "--endpoint", f"b={server.url}#{TWO}")
+    return (*endpoints, "--checkpoint", f"a={WEIGHTS}", "--checkpoint", f"b={WEIGHTS}")
 
 
 def own_phase(folder: Path) -> str:

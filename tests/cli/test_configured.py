@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.cli.access import access_of
 from engine.cli.options import Options
+from engine.cli.serving.choice import choose
 from engine.cli.serving.configured import read_endpoints
 from engine.cli.serving.given import endpoints_of
 from engine.endpoint import Endpoint, Prices
 from engine.errors import NotReadyError, UsageError
+from tests.cli.program import endpoint
 
 WHOLE = """
 replicates = 2
@@ -66,7 +69,9 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         ('headers = { X-A = "$" }', ["headers.X-A", "$$"]),
         ('headers = { "X A" = "b" }', ["headers.X A"]),
         ('proxy = "http://me:secret@p.example:1"', ["proxy", "HTTPS_PROXY"]),
+        ('proxy = "http:/me:secret@p.example:1"', ["proxy", "HTTPS_PROXY"]),
         ('proxy = "p.example:1"', ["proxy", "no URL"]),
+        ('proxy = "http://[::1"', ["proxy", "no URL"]),
         ("prices = { prompt = 1 }", ["completion"]),
         ("prices = { prompt = 1, completion = 2, output = 3 }", ["output"]),
         ('urls = ["ftp://h/v1"]', ["ftp://h/v1", "http"]),
@@ -130,3 +135,18 @@ def test_a_variable_that_no_header_can_hold_is_named_and_hidden(
     with pytest.raises(UsageError, match="header X-Gateway-Key") as caught:
         access_of(read_endpoints(written(WHOLE, tmp_path))[0])
     assert "8842" not in str(caught.value)
+
+
+async def test_what_opens_an_endpoint_is_kept_from_servers_that_are_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LAB_ENTRY", "LAB_GATE", "LAB_COLOUR"):
+        monkeypatch.setenv(name, "blue")
+    async with endpoint() as server:
+        table = f'[endpoints.a]\nurl = "{server.url}"\nmodel = "{server.served[0]}"\n'
+        shown = 'key_env = "LAB_ENTRY"\nheaders = { X-Gate = "$LAB_GATE" }\n'
+        config = written(table + shown, tmp_path)
+        async with choose(Options(config=config), ("a", "tiny-s")).open(tmp_path):
+            (child,) = psutil.Process().children()
+            inherited = {name for name in child.environ() if name.startswith("LAB_")}
+    assert inherited == {"LAB_COLOUR"}

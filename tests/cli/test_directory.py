@@ -1,6 +1,10 @@
 """The directory of a run: whose it is, and what is left of a run that never began."""
 
+import errno
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from fcntl import flock
 from pathlib import Path
 
 import pytest
@@ -74,3 +78,47 @@ async def test_a_dry_run_makes_no_directory(here: Path) -> None:
         done = await run(*two_arms(server), "--dry-run", cwd=here)
     assert done.code == 0, done.err
     assert not (here / "runs").exists()
+
+
+def test_a_lock_that_was_taken_away_meanwhile_keeps_nobody_out_and_is_made_anew(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def lock(fd: int, operation: int) -> None:
+        tries.append(fd)
+        if len(tries) == 1:
+            shutil.rmtree(here / "out")  # another start, which ends just then
+        flock(fd, operation)
+
+    monkeypatch.setattr("engine.cli.directory.fcntl.flock", lock)
+    with (
+        new_directory(Path("out")),
+        pytest.raises(UsageError, match="another process"),
+        new_directory(Path("out")),
+    ):
+        pytest.fail("two runs share a directory")
+    assert not list(here.iterdir())
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lock(_fd: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("engine.cli.directory.fcntl.flock", lock)
+    with (
+        pytest.raises(UsageError, match=r"cannot lock files .No locks available.*another one"),
+        new_directory(Path("out")),
+    ):
+        pytest.fail("nothing was locked")
+
+
+def test_a_folder_of_the_user_that_is_called_servers_is_something(here: Path) -> None:
+    mine = here / "out" / "servers" / "rack.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="not empty"), new_directory(Path("out")):
+        pytest.fail("it was taken")
+    assert mine.read_text() == "mine"

@@ -115,6 +115,19 @@ async def test_a_place_for_weights_that_cannot_be_made_makes_it_not_ready(
 ) -> None:
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "file" / "hub"))
-    code, found = await findings(cwd=tmp_path)
+    code, found = await findings("--hardware", "h100", cwd=tmp_path)
     assert code == 3
     assert "HF_HOME" in str(found["disk"]["detail"])
+
+
+@pytest.mark.parametrize("flags", [(), ("--hardware", "h100")])
+async def test_a_place_for_weights_is_not_needed_where_none_are_fetched(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "file" / "hub"))
+    async with endpoint() as server:
+        code, found = await findings(*two_arms(server), *flags, cwd=tmp_path)
+    assert found["disk"]["is_ready"]
+    assert "fetches none" in str(found["disk"]["detail"])
+    assert code == 0

@@ -105,6 +105,40 @@ def test_a_pipe_is_written_into_and_stays_one(run: Path, tmp_path: Path) -> None
     assert pipe.is_fifo()
 
 
+def written_by_a_shell(line: str, run: Path, cwd: Path) -> bytes:
+    (cwd / "file").write_text("kept\n", encoding="utf-8")
+    script = f'"$0" -m engine.run export "$1" --format chat {line}'
+    argv = ["/bin/sh", "-c", script, sys.executable, str(run)]
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return (cwd / "file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--out /dev/stdout >>file",
+        "--out /dev/stderr 2>>file",
+        "--out file >>file",
+        "--out /dev/fd/9 9>>file",
+        "--out link 9>>file",
+    ],
+)
+def test_a_file_that_a_stream_appends_to_keeps_what_it_had(
+    run: Path, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "link").symlink_to("/dev/fd/9")
+    found = written_by_a_shell(line, run, tmp_path)
+    assert found.startswith(b"kept\n{")
+    assert found.count(b'{"messages"') == 2
+
+
+def test_all_that_is_written_to_stdout_is_in_its_file(run: Path, tmp_path: Path) -> None:
+    found = written_by_a_shell("--out /dev/stdout --json >file", run, tmp_path)
+    assert found.count(b'{"messages"') == 2
+    assert b'"format": "chat"' in found
+
+
 @pytest.mark.parametrize("target", ["there", "absent"])
 def test_a_link_is_followed_and_stays_one(run: Path, tmp_path: Path, target: str) -> None:
     (tmp_path / "there").write_text("old", encoding="utf-8")

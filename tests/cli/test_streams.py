@@ -1,12 +1,16 @@
 """Streams that are closed, broken or full: the work counts, and what cannot be printed is said."""
 
 import asyncio
+import json
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 
+from engine.cli.console import emit_json
 from tests.cli.program import WITHIN_S, Outcome, endpoint, outcome, two_arms
+from tests.report.making import Said, make_run
 
 
 async def shell(redirection: str, *arguments: str, cwd: Path) -> Outcome:
@@ -41,6 +45,31 @@ async def test_a_stdout_that_cannot_be_written_is_said(
     done = await shell(">/dev/full", *command, cwd=tmp_path)
     assert done.code == 1
     assert done.err == "error: stdout cannot be written (No space left on device).\n"
+
+
+async def test_a_report_that_cannot_be_printed_is_written(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", lambda _: [Said()], replicates=1)
+    done = await shell(">/dev/full", "report", "run", cwd=tmp_path)
+    assert done.code == 1
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+async def test_a_table_is_printed_whatever_the_encoding(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    done = await shell(">result", "presets", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "qwen2.5-3b" in (tmp_path / "result").read_text(encoding)
+
+
+@pytest.mark.parametrize("text", ["caf\u00e9", "\u2026", "\U0001f600"])
+def test_json_stays_json_whatever_the_encoding(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(file, encoding="ascii", errors="replace"))
+    emit_json({"said": text})
+    assert json.loads(file.getvalue()) == {"said": text}
 
 
 @pytest.mark.parametrize("redirection", ["2>&1 >result | true", "2>&- >result"])

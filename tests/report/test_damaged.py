@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.report import write_out
 from engine.errors import RunError, UsageError
 from engine.manifest import Manifest, read_manifest, write_manifest
 from engine.report.exports.inspect_log import write_inspect
 from engine.report.exports.material import material_of
-from engine.report.files import write_files
 from engine.report.run import read_run
 from tests.report.making import Said, make_run
 
@@ -43,6 +43,8 @@ def test_a_manifest_of_a_newer_format_is_left_to_a_newer_phaselab(run: Path) -> 
         ('"seed": 0', '"seed": "x"', "seed: "),
         ('"model": "small"', '"model": 3', r"arms\.0\.model: "),
         ('"format": 1', '"format": 0', "format: "),
+        ('"url": "http://127.0.0.1:1/v1"', '"url": "http://[::1"', r"arms\.0\.url: "),
+        ('"others": []', '"others": ["h/v1"]', r"arms\.0\.others\.0: "),
         ("{", "", "Invalid JSON"),
     ],
 )
@@ -92,7 +94,7 @@ def test_a_file_in_the_place_of_the_transcripts_is_named_before_anything_is_writ
 ) -> None:
     (run / "transcripts").write_text("mine")
     with pytest.raises(RunError, match="transcripts: cannot be made a folder"):
-        write_files(read_run(run))
+        write_out(read_run(run))
     assert not (run / "summary.json").exists()
 
 
@@ -102,7 +104,7 @@ def test_a_name_that_leads_out_of_the_directory_writes_nothing(run: Path, name: 
     path.write_bytes(path.read_bytes().replace(f'"{name}"'.encode(), b'"../../escaped"'))
     before = set(run.parent.rglob("*"))
     with pytest.raises(UsageError, match="is no name"):
-        write_files(read_run(run))
+        write_out(read_run(run))
     with pytest.raises(UsageError, match="is no name"):
         write_inspect(material_of(run, (), ()), run / "exports")
     assert set(run.parent.rglob("*")) == before

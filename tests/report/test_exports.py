@@ -17,10 +17,10 @@ import msgspec
 import pytest
 
 from engine.branch import Happening
-from engine.events import AnyEvent, Fork, InvestigationStarted
+from engine.events import AnyEvent, Fork, InvestigationStarted, RunEnded
 from engine.fold import transcripts
 from engine.journal import read_events
-from engine.manifest import read_manifest, write_manifest
+from engine.manifest import Design, read_manifest, write_manifest
 from engine.report.exports.chat import write_chat
 from engine.report.exports.inspect_log import write_inspect
 from engine.report.exports.material import Material, material_of
@@ -272,6 +272,26 @@ def test_an_inspect_log_that_lacks_samples_is_no_success(run: Path, tmp_path: Pa
     shutil.copytree(run, tmp_path / "run")
     write_manifest(tmp_path / "run", manifest.model_copy(update={"replicates": 3}))
     assert {log["status"] for log in logs_of(tmp_path / "run", tmp_path)} == {"cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        ([RunEnded(time=100.0, is_interrupted=True)], "cancelled"),
+        ([], "started"),
+        ([RunEnded(time=100.0)], "success"),
+    ],
+)
+def test_the_inspect_log_of_a_second_stage_that_was_cut_short_is_no_success(
+    tmp_path: Path, last: list[RunEnded], status: str
+) -> None:
+    run = make_run(tmp_path / "run", talk, replicates=2)
+    manifest = read_manifest(run)
+    write_manifest(run, manifest.model_copy(update={"design": Design(until_mde=0.1)}))
+    journal = run / "events.jsonl"
+    lines = [*journal.read_bytes().splitlines()[:-1], *map(msgspec.json.encode, last)]
+    journal.write_bytes(b"".join(line + b"\n" for line in lines))
+    assert {log["status"] for log in logs_of(run, tmp_path)} == {status}
 
 
 def roots(run: Path, out: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:

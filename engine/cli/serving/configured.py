@@ -19,11 +19,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from string import Template
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 
-from engine.endpoint import DEFAULT_KEY_VARIABLE, Endpoint, Prices, endpoint_at
+from engine.endpoint import DEFAULT_KEY_VARIABLE, Endpoint, Prices, endpoint_at, is_base_url
 from engine.errors import UsageError
 from engine.settings import read_endpoint_tables
 
@@ -123,13 +122,12 @@ def _check_headers(headers: dict[str, str], origin: str) -> None:
 def _check_proxy(proxy: str | None, origin: str) -> None:
     if not proxy:
         return
-    parts = urlsplit(proxy)
-    if "@" in parts.netloc:
+    if "@" in proxy:
         raise UsageError(
             f"{origin}: proxy has a name or password in its URL, which would be stored and shown. "
             "Leave proxy out, and put that URL into the variable HTTPS_PROXY."
         )
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not is_base_url(proxy):
         raise UsageError(f"{origin}: proxy {proxy!r} is no URL, e.g. http://proxy.example:3128.")
 
 

@@ -33,8 +33,18 @@ def split_twins(wanted: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 
 def twinned(serving: Serving, arms: Iterable[str]) -> Serving:
-    """Return `serving` with one more arm for the model of each of `arms`."""
-    return _with(serving, {f"{arm}{_SUFFIX}": arm for arm in arms})
+    """Return `serving` with one more arm for the model of each of `arms`.
+
+    Raises:
+        UsageError: an arm has the name of such a twin.
+    """
+    twins = {f"{arm}{_SUFFIX}": arm for arm in arms}
+    if taken := [name for name in serving.models if name in twins]:
+        raise UsageError(
+            f"{taken[0]!r}: so the second arm of {twins[taken[0]]!r} would be called, whose model "
+            "investigates twice. Give the endpoint another NAME, or leave it out by --models."
+        )
+    return _with(serving, twins)
 
 
 def chosen(

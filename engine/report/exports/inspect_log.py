@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Literal
+from typing import IO, Literal, NamedTuple
 
 from engine.compare.catalogue import MEASURES
 from engine.compare.measures import Measures
@@ -51,8 +51,24 @@ def write_inspect(material: Material, out: Path) -> list[Path]:
                 spool = stack.enter_context(TemporaryFile())
                 logs[key] = _Log(material, *key, spool)
             logs[key].take(each)
-        unfinished: Status = "cancelled" if material.is_over() else "started"
-        return [log.write(out, unfinished) for log in logs.values()]
+        due = _due(material)
+        return [log.write(out, due) for log in logs.values()]
+
+
+class _Due(NamedTuple):
+    """What was to be done, and what a log is called that lacks some of it."""
+
+    n_samples: int
+    unfinished: Status
+
+
+def _due(material: Material) -> _Due:
+    """Where a second stage was cut short, nobody wrote down how many it was to have."""
+    manifest, end = material.manifest, material.end()
+    is_cut = end is None or end.is_interrupted
+    has_stages = manifest.design.until_mde is not None
+    n_samples = manifest.design.max_replicates if is_cut and has_stages else manifest.replicates
+    return _Due(n_samples, "cancelled" if end else "started")
 
 
 class _Log:
@@ -77,20 +93,20 @@ class _Log:
         self._usage += usage
         self._ends.append(recorded.transcript.ended or recorded.transcript.started)
 
-    def write(self, folder: Path, unfinished: Status) -> Path:
-        """Write the log into `folder`; return its path. `unfinished`: its status if it is that."""
+    def write(self, folder: Path, due: _Due) -> Path:
+        """Write the log into `folder`; return its path."""
         path = folder / f"{_stamp(self._material)}_{self._phase}_{self._model}.json"
         self._spool.seek(0)
         with whole_file(path) as file:
-            file.write(encoded(self._head(unfinished))[:-1] + b',"samples":[')
+            file.write(encoded(self._head(due))[:-1] + b',"samples":[')
             shutil.copyfileobj(self._spool, file)
             file.write(b"\n]}")
         return path
 
-    def _head(self, unfinished: Status) -> Fields:
+    def _head(self, due: _Due) -> Fields:
         done = [item for item in self._measures if not item.is_infrastructure]
         n_lost = self._n_ended - len(done)
-        status = self._status(n_lost, unfinished)
+        status = self._status(n_lost, due)
         lost = error_fields(f"{n_lost} ended by infrastructure")
         return {
             "version": _VERSION,
@@ -110,10 +126,9 @@ class _Log:
             **({"error": lost} if status == "error" else {}),
         }
 
-    def _status(self, n_lost: int, unfinished: Status) -> Status:
-        n_samples = max(len(self._measures), self._material.manifest.replicates)
-        if self._n_ended < n_samples:
-            return unfinished
+    def _status(self, n_lost: int, due: _Due) -> Status:
+        if self._n_ended < max(len(self._measures), due.n_samples):
+            return due.unfinished
         return "error" if n_lost else "success"
 
     def _spec(self) -> Fields:

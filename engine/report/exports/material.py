@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+from pydantic import ValidationError
 
 from engine.errors import UsageError
 from engine.events import RunEnded, RunStarted
 from engine.journal import read_events
 from engine.manifest import Arm, Manifest, read_manifest
-from engine.report.redaction import Redaction, redaction_of
+from engine.report.naming import redaction_for
+from engine.report.redaction import Redaction
 from engine.report.stream import Recorded, recorded_in
 
 
@@ -30,11 +32,11 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
             if each.transcript.investigation.model in self.models:
                 yield each
 
-    def is_over(self) -> bool:
-        """Return whether the engine has stopped working on the run, by itself or interrupted."""
+    def end(self) -> RunEnded | None:
+        """Return how the engine stopped working on the run; None: it works, or was killed."""
         events = read_events(self.directory / "events.jsonl")
         bounds = deque((each for each in events if isinstance(each, RunStarted | RunEnded)), 1)
-        return bool(bounds) and isinstance(bounds[0], RunEnded)
+        return next((each for each in bounds if isinstance(each, RunEnded)), None)
 
     def arm(self, model: str) -> Arm:
         """Return the arm called `model`."""
@@ -48,7 +50,7 @@ def material_of(directory: Path, models: Sequence[str], secrets: Sequence[str]) 
         UsageError: it is no run directory, or has no such arm.
     """
     manifest = read_manifest(directory)
-    redaction = redaction_of(manifest, directory, secrets)
+    redaction = redaction_for(manifest, directory, secrets)
     known = [arm.model for arm in manifest.arms]
     for name in models:
         if name not in known:
@@ -62,4 +64,10 @@ def material_of(directory: Path, models: Sequence[str], secrets: Sequence[str]) 
 
 
 def _redacted(manifest: Manifest, redaction: Redaction) -> Manifest:
-    return Manifest.model_validate(redaction.value(manifest.model_dump(mode="json")))
+    try:
+        return Manifest.model_validate(redaction.value(manifest.model_dump(mode="json")))
+    except ValidationError as error:
+        raise UsageError(
+            "the key of an endpoint is a word that every manifest has, and cannot be taken out of "
+            "it. Export without the variable that holds it, such as OPENAI_API_KEY."
+        ) from error

@@ -115,7 +115,7 @@ class _Trace:
         }
 
     def chat(self, said: Said, turn: Turn, heard: list[Said]) -> Fields:
-        completion, place = turn.completion, urlsplit(self._arm.url)
+        completion, (host, port) = turn.completion, _place(self._arm.url)
         attributes: Fields = {
             **self._common,
             "gen_ai.operation.name": "chat",
@@ -126,8 +126,8 @@ class _Trace:
             "gen_ai.usage.input_tokens": completion.usage.prompt_tokens,
             "gen_ai.usage.output_tokens": completion.usage.completion_tokens,
             "gen_ai.usage.cache_read.input_tokens": completion.usage.cached_tokens,
-            "server.address": place.hostname or "",
-            "server.port": place.port or 0,
+            "server.address": host,
+            "server.port": port,
             "gen_ai.input.messages": _heard(heard),
             "gen_ai.output.messages": _spoken(said, completion),
             "phaselab.turn": turn.index,
@@ -180,6 +180,16 @@ class _Trace:
             **_interval(*when),
             "attributes": _attributes(attributes),
         }
+
+
+def _place(url: str) -> tuple[str, int]:
+    """Return host and port of a URL; nothing of one whose host is redacted."""
+    try:
+        parts = urlsplit(url)
+        place = parts.hostname or "", parts.port or 0
+    except ValueError:
+        return "", 0
+    return place
 
 
 def _status(transcript: Transcript) -> Fields:
