@@ -65,7 +65,12 @@ def bare_arms(server: FaultyServer) -> tuple[str, ...]:
 
 def one_arm(server: FaultyServer, name: str = "a") -> tuple[str, ...]:
     """An arm at `server`, as if that served the smallest model that ships."""
-    return (*bare_arm(server, name), "--checkpoint", f"{name}={WEIGHTS}")
+    return (*bare_arm(server, name), *weights_of(name))
+
+
+def weights_of(*models: str) -> tuple[str, ...]:
+    """Flags that name weights for models whose own are not here."""
+    return tuple(flag for model in models for flag in ("--checkpoint", f"{model}={WEIGHTS}"))
 
 
 def bare_arm(server: FaultyServer, name: str = "a") -> tuple[str, ...]:

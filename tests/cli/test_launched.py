@@ -13,7 +13,7 @@ from engine.introspection.hub import Place
 from engine.settings import Settings, child_environment
 from servers.embedded.model import tiny_models
 from servers.hardware import PROFILES
-from tests.cli.program import ROOT, run
+from tests.cli.program import ROOT, run, weights_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -29,7 +29,7 @@ def vllm(tmp_path: Path) -> Path:
 
 async def test_the_pair_is_planned_started_compared_and_ended(vllm: Path, tmp_path: Path) -> None:
     flags = ("--hardware", "colab_free_t4", "--vllm", vllm, "--out", "out")
-    done = await run(*flags, cwd=tmp_path)
+    done = await run(*flags, *weights_of("qwen2.5-3b", "qwen2.5-7b"), cwd=tmp_path)
     assert done.code == 0, done.err
     assert "|  | qwen2.5-3b | qwen2.5-7b |" in done.out, "arms stand in the order asked for"
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())

@@ -22,7 +22,7 @@ from servers.launch.sleeping import Sleeper
 from servers.launch.values import ServerStart
 from servers.launcher import launch
 from tests.cli.fake import fake_vllm, models
-from tests.cli.program import events_of, run
+from tests.cli.program import events_of, run, weights_of
 from tests.servers.launch.starts import PATIENCE, Told, alive_in, make_start
 
 pytestmark = pytest.mark.timeout(180)
@@ -97,7 +97,8 @@ async def test_vllm_servers_end_before_the_next_is_started(tmp_path: Path) -> No
 async def test_servers_sleep_while_others_are_asked(tmp_path: Path) -> None:
     flags = ("--hardware", "colab_pro_t4", "--vllm", fake_vllm(tmp_path), "--alternate", "sleep")
     how_many = ("--replicates", "4", "--concurrency", "2", "--out", "out")
-    done = await run("compare", *flags, *how_many, cwd=tmp_path)
+    known = weights_of("qwen2.5-3b", "qwen2.5-7b")
+    done = await run("compare", *flags, *how_many, *known, cwd=tmp_path)
     assert done.code == 0, done.err
     assert arms_in_order(tmp_path / "out") == [
         *("qwen2.5-3b", "qwen2.5-7b"),
