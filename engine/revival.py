@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import msgspec
+
 from engine.errors import CapabilityError
 from engine.sandbox import Answer, Workspace
 from engine.sandbox.arrays import as_recorded, is_description
@@ -35,7 +37,7 @@ class Revival:
         if self._is_over:
             return await self._live(method, arguments)
         call = self._recorded.popleft() if self._recorded else None
-        if call is None or call.method != method or call.arguments != dict(arguments):
+        if call is None or (call.method, call.arguments) != (method, _in_journal(arguments)):
             raise CapabilityError("RuntimeError", f"{method}: not what was asked before")
         if call.error is not None:
             raise CapabilityError(call.error.kind, call.error.message)
@@ -63,6 +65,11 @@ class Revival:
         _give(workspace, waiting, self._n_lost + len(self._executions))
         self._is_over = True
         return is_exact
+
+
+def _in_journal(arguments: Mapping[str, object]) -> object:
+    """Return arguments as the journal has them: JSON knows neither nan nor inf."""
+    return msgspec.json.decode(msgspec.json.encode(arguments))
 
 
 def _give(workspace: Workspace, waiting: dict[int, Mapping[str, str]], n_before: int) -> None:

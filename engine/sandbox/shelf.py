@@ -75,7 +75,8 @@ class SealedMemory:
             return None
         asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, end - start, 0)
         kind, _, holder, _, _ = _LOCK.unpack(fcntl.fcntl(self.fd, fcntl.F_OFD_GETLK, asked))
-        return None if kind == fcntl.F_UNLCK else holder
+        # A loan is one byte: a lock that begins before the range is none.
+        return None if kind == fcntl.F_UNLCK or holder < start else holder
 
 
 class Loan:

@@ -17,6 +17,8 @@ from engine.sandbox.shelf import Shelf
 
 _EVERY_S = 0.25
 _SHARE = 0.6
+_LEAST_BYTES = 128 << 20
+"""In less, no block would get anywhere."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _LIBRARIES_BYTES = 128 << 20
 """Pages of files that a worker may come to share with all others."""
@@ -40,7 +42,7 @@ def default_bytes(cgroups: Path = _CGROUPS) -> int:
             continue
         used = sum(int(line.split()[1]) for line in lines if line.startswith(f"{word} "))
         free.append(max(0, most - used))
-    return int(_SHARE * min(free))
+    return max(_LEAST_BYTES, int(_SHARE * min(free)))
 
 
 def memory_of(pid: int) -> Memory:

@@ -78,7 +78,9 @@ def _exception(kind: str) -> type[Exception]:
 
 def _packed(arguments: dict[str, object]) -> msgspec.Raw:
     """Pack numpy values, tuples and sets as plain ones; refuse what has no plain form."""
-    return msgspec.Raw(msgspec.msgpack.encode(arguments, enc_hook=_plain))
+    packed = msgspec.msgpack.encode(arguments, enc_hook=_plain)
+    msgspec.msgpack.decode(packed)  # what the host could not read raises here, and costs nothing
+    return msgspec.Raw(packed)
 
 
 def _plain(value: object) -> object:

@@ -1,9 +1,11 @@
 """Arrays as answers: what model code gets, what it cannot do with it, what the record keeps."""
 
 import asyncio
+import fcntl
 import mmap
 import os
 import socket
+import struct
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -256,6 +258,15 @@ async def test_memory_shows_who_holds_it_by_a_descriptor_a_message_or_a_mapping(
     ours.close()
     its.close()
     assert not memory.is_held
+
+
+@linux_only
+async def test_a_lock_over_the_whole_memory_is_told_once() -> None:
+    memory = SealedMemory({"": MATRIX})
+    foreign = Loan(memory, 7)
+    whole = struct.pack("hhqqi0q", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+    fcntl.fcntl(foreign.fd, fcntl.F_OFD_SETLK, whole)
+    assert memory.holders() == [0]
 
 
 @linux_only

@@ -175,6 +175,12 @@ def test_what_a_container_uses_is_not_there_for_workers(
     tmp_path: Path, limit: str, stat: str, word: str
 ) -> None:
     (tmp_path / "memory").mkdir()
-    (tmp_path / limit).write_text(str(100 << 20))
-    (tmp_path / stat).write_text(f"{word} {90 << 20}\nfile {5 << 20}\n")
-    assert default_bytes(tmp_path) == int(0.6 * (10 << 20))
+    (tmp_path / limit).write_text(str(1000 << 20))
+    (tmp_path / stat).write_text(f"{word} {500 << 20}\nfile {50 << 20}\n")
+    assert default_bytes(tmp_path) == int(0.6 * (500 << 20))
+
+
+def test_a_full_container_leaves_workers_what_a_block_takes(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(str(100 << 20))
+    (tmp_path / "memory.stat").write_text(f"anon {100 << 20}\n")
+    assert default_bytes(tmp_path) == 128 << 20

@@ -2,13 +2,14 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from engine.errors import SandboxError
 from engine.revival import Revival
 from engine.sandbox.host import ProcessSandbox
 from engine.sandbox.workspace import ProcessWorkspace
-from engine.transcript import Call, ExecutionError
+from engine.transcript import Call, Execution, ExecutionError
 from tests.sandbox.workshop import answer, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -182,6 +183,36 @@ async def test_a_revived_namespace_has_what_was_before_such_an_exception(
     async with opened(sandbox) as again:
         assert await Revival(done, answer).run(again)
         assert await _outputs(again, "x + 1") == ["42\n"]
+
+
+_ASK_BY_OBJECT = """
+from dataclasses import dataclass
+from introspection import probe
+@dataclass(frozen=True)
+class Key:
+    number: int = 1
+probe.ask("echo", x={Key(): 2})
+"""
+
+
+async def test_an_argument_that_cannot_be_read_costs_no_variables(
+    workspace: ProcessWorkspace,
+) -> None:
+    await workspace.execute("x = 41")
+    refused = await workspace.execute(_ASK_BY_OBJECT)
+    assert refused.error
+    assert await _outputs(workspace, "x + 1") == ["42\n"]
+
+
+async def test_a_block_that_asked_with_what_json_lacks_is_revived_exactly(
+    sandbox: ProcessSandbox, workspace: ProcessWorkspace
+) -> None:
+    code = "from introspection import probe\nprint(probe.ask('echo', x=float('nan'))['method'])"
+    done = await workspace.execute(code)
+    assert done.output == "echo\n"
+    recorded = msgspec.json.decode(msgspec.json.encode(done), type=Execution)
+    async with opened(sandbox) as again:
+        assert await Revival([recorded], answer).run(again)
 
 
 @pytest.mark.parametrize(
