@@ -3,7 +3,7 @@
 import asyncio
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import msgspec
@@ -179,9 +179,10 @@ async def proxy(seen: list[str]) -> AsyncGenerator[str]:
         host, _, port = request.split()[1].rpartition(":")
         far_reader, far_writer = await asyncio.open_connection(host, int(port))
         writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(carry(reader, far_writer))
-            group.create_task(carry(far_reader, writer))
+        with closing(far_writer):  # one direction may break off and cancel the other
+            async with asyncio.TaskGroup() as group:
+                group.create_task(carry(reader, far_writer))
+                group.create_task(carry(far_reader, writer))
 
     async with listening(join) as address:
         yield f"http://{address}"
