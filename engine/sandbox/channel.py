@@ -7,6 +7,7 @@ a frame or sends what does not decode has broken the protocol; nothing it says l
 import array
 import asyncio
 import socket
+from collections.abc import Callable
 
 import msgspec
 
@@ -23,6 +24,10 @@ _READ_BYTES = 1 << 17
 _READING_S = 5.0
 """Longest time that a worker may take to read what it waits for."""
 _AGAIN_S = 0.001
+
+
+def _proceed() -> None:
+    return
 
 
 class LostError(Exception):
@@ -104,8 +109,12 @@ class Channel:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def send(self, frame: Frame, fd: int = -1) -> None:
+    async def send(
+        self, frame: Frame, fd: int = -1, *, when_begun: Callable[[], None] = _proceed
+    ) -> None:
         """Write one frame, and the descriptor `fd` with it; it is the worker's turn to read.
+
+        `when_begun` is called once as much is written as can be before the worker reads.
 
         Raises:
             LostError: the worker is gone.
@@ -115,6 +124,7 @@ class Channel:
         data = pack(frame)
         try:
             n_sent = self._sent_at_once(data, fd)
+            when_begun()
             if n_sent < len(data):
                 async with asyncio.timeout(_READING_S):
                     while fd >= 0 and not n_sent:

@@ -1,7 +1,8 @@
 """What a block prints, in memory that the host can read even after the worker was killed.
 
-Layout of the shared file: number of bytes kept and number of characters dropped (two little-endian
-64-bit integers), then UTF-8 text. The worker writes, the host reads and trusts none of it.
+Layout of the shared file: number of the block that printed, of bytes kept, and of characters
+dropped (three little-endian 64-bit integers), then UTF-8 text. The worker writes, the host reads
+and trusts none of it.
 """
 
 import io
@@ -11,8 +12,10 @@ import struct
 import sys
 import tempfile
 
-_HEADER = struct.Struct("<QQ")
+_HEADER = struct.Struct("<QQQ")
 _BYTES_PER_CHAR = 4
+_READ_BYTES = 4096
+"""Most blocks print no more than this."""
 
 
 def size_bytes(n_chars: int) -> int:
@@ -31,16 +34,19 @@ def create(n_chars: int) -> int:
     return fd
 
 
-def clear(fd: int) -> None:
-    """Forget what was printed (host side)."""
-    os.pwrite(fd, bytes(_HEADER.size), 0)
+def read(fd: int, block: int, n_chars: int) -> tuple[str, int]:
+    """Return what `block` printed, at most `n_chars` of it, and how many characters it dropped.
 
-
-def read(fd: int, n_chars: int) -> tuple[str, int]:
-    """Return the text kept, at most `n_chars` of it, and how many characters were dropped."""
-    n_bytes, n_dropped = _HEADER.unpack(os.pread(fd, _HEADER.size, 0))
-    kept = os.pread(fd, min(n_bytes, _BYTES_PER_CHAR * n_chars), _HEADER.size)
-    return kept.decode("utf-8", "replace")[:n_chars], n_dropped
+    Of a block that did not come to print this is nothing.
+    """
+    data = os.pread(fd, _READ_BYTES, 0)
+    printing, n_bytes, n_dropped = _HEADER.unpack_from(data)
+    if printing != block:
+        return "", 0
+    end = _HEADER.size + min(n_bytes, _BYTES_PER_CHAR * n_chars)
+    if end > len(data):
+        data += os.pread(fd, end - len(data), len(data))
+    return data[_HEADER.size : end].decode("utf-8", "replace")[:n_chars], n_dropped
 
 
 class _Bytes(io.RawIOBase):
@@ -73,18 +79,19 @@ class Printed(io.TextIOBase):
         self._map = mmap.mmap(fd, size_bytes(n_chars))
         self._n_chars = n_chars
         self.buffer = _Bytes(self)
-        self.reset()
+        self.reset(0)
 
     def __repr__(self) -> str:
         """Look like the stream that it stands for."""
         return "<_io.TextIOWrapper name='<stdout>' mode='w' encoding='utf-8'>"
 
-    def reset(self) -> None:
+    def reset(self, block: int) -> None:
         """Begin a new block."""
+        self._block = block
         self._room_chars = self._n_chars
         self._n_bytes = 0
         self._n_dropped = 0
-        _HEADER.pack_into(self._map, 0, 0, 0)
+        self._tell()
 
     def write(self, text: str, /) -> int:
         """Keep what there is room for, count the rest."""
@@ -103,7 +110,10 @@ class Printed(io.TextIOBase):
         start = _HEADER.size + self._n_bytes
         self._map[start : start + len(data)] = data
         self._n_bytes += len(data)
-        _HEADER.pack_into(self._map, 0, self._n_bytes, self._n_dropped)
+        self._tell()
+
+    def _tell(self) -> None:
+        _HEADER.pack_into(self._map, 0, self._block, self._n_bytes, self._n_dropped)
 
     def writable(self) -> bool:
         """Always."""

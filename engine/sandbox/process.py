@@ -10,6 +10,7 @@ from engine.errors import SandboxError
 from engine.sandbox.channel import Channel
 
 _EXIT_S = 10.0
+_TOLD_BYTES = 4096
 
 
 class Memory(NamedTuple):
@@ -70,8 +71,8 @@ class Process:
         if self._pidfd < 0:
             return self._pid
         try:
-            with open(f"/proc/self/fdinfo/{self._pidfd}", "rb", buffering=0) as file:  # noqa: PTH123 - 1/4 the cost
-                return int(file.read().partition(b"\nPid:")[2].split()[0])
+            told = told_of(f"/proc/self/fdinfo/{self._pidfd}")
+            return int(told.partition(b"\nPid:")[2].split()[0])
         except (OSError, ValueError, IndexError):
             return 0
 
@@ -89,8 +90,9 @@ class Process:
 
     def go_on(self) -> None:
         """Let it compute."""
-        self._is_running = self._has_computed = True
-        self.signal(signal.SIGCONT)
+        if not self._is_running:
+            self._is_running = self._has_computed = True
+            self.signal(signal.SIGCONT)
 
     def pause(self) -> None:
         """Keep it from computing."""
@@ -131,6 +133,19 @@ class Process:
             if fd >= 0:
                 os.close(fd)
         self.printed_fd = self._pidfd = -1
+
+
+def told_of(path: str) -> bytes:
+    """Return a short file of /proc, in one read: a file object would cost twice as much.
+
+    Raises:
+        OSError: there is none.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, _TOLD_BYTES)
+    finally:
+        os.close(fd)
 
 
 def _cause(status: int | None) -> str:

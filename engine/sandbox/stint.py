@@ -11,14 +11,14 @@ from typing import Self
 
 from engine.sandbox.cores import Cores, Places
 from engine.sandbox.process import Process
-from engine.sandbox.protocol import FromWorker
+from engine.sandbox.protocol import Frame, FromWorker
 
 _BRIEF_S = 0.005
 """A question answered within this keeps its core."""
 
 
 class Stint:
-    """One block's hold on a core: enter it with `async with`, then receive and rest."""
+    """One block's hold on a core: enter it with `async with`, then send, receive and rest."""
 
     def __init__(self, cores: Cores, process: Process) -> None:
         """Compute on one of `cores` in `process`."""
@@ -35,15 +35,24 @@ class Stint:
         return self._past_s + (0.0 if self._since is None else self._clock() - self._since)
 
     async def __aenter__(self) -> Self:
-        """Wait for a core, and let the worker go on."""
+        """Wait for a core."""
         await self._take()
-        self._process.go_on()
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
         """Stop the worker and return the core."""
         self._stop()
         self._lend()
+
+    async def send(self, frame: Frame, fd: int = -1) -> None:
+        """Send one frame, and `fd` with it; the worker, if it is stopped, goes on with it.
+
+        Stopped until it is there, the worker wakes once and not twice.
+
+        Raises:
+            LostError, ViolationError, ValueError: see `Channel.send`.
+        """
+        await self._process.channel.send(frame, fd, when_begun=self._process.go_on)
 
     async def receive(self, limit_s: float) -> FromWorker:
         """Wait for the worker's next frame, giving way to others between slices.
@@ -66,7 +75,7 @@ class Stint:
     async def rest(self) -> AsyncGenerator[None]:
         """Stop the clock while the host answers a question.
 
-        If that takes long, the worker is stopped, too, and its core lent.
+        If that takes long, the worker is stopped, too, until the answer is sent, and its core lent.
         """
         self._stop()
         later = asyncio.get_running_loop().call_later(_BRIEF_S, self._lend)
@@ -74,10 +83,7 @@ class Stint:
             yield
         finally:
             later.cancel()
-        is_lent = self._place is None
         await self._take()
-        if is_lent:
-            self._process.go_on()
 
     def _slice_s(self) -> float:
         return self._cores.places(self._past_s).slice_s

@@ -129,7 +129,7 @@ class Worker:
 
     def _run(self, order: Run) -> None:
         self._asker.block_id = order.id
-        self._printed.reset()
+        self._printed.reset(order.number)
         sys.stdout = sys.stderr = self._printed
         name = f"{BLOCK}{order.number}>"
         failure = outcome(self._guarded(order.code, name), self._hidden)

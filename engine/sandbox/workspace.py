@@ -129,18 +129,17 @@ class ProcessWorkspace:
         """Run the block; a lost process is an outcome, too."""
         self._n_blocks += 1
         run = Run(next(_BLOCK_IDS), self._n_blocks, code)
-        printed.clear(process.printed_fd)
         try:
             async with stint:
-                await self._hand_over(stint, process)
-                await process.channel.send(run)
+                await self._hand_over(stint)
+                await stint.send(run)
                 return await self._converse(stint, process, questions, run.id)
         except (LostError, ViolationError) as lost:
             how = await process.end()
             message = f"{str(lost) or how}; all variables are lost"
             return Failure(kind=NAMESPACE_LOST, message=message)
 
-    async def _hand_over(self, stint: Stint, process: Process) -> None:
+    async def _hand_over(self, stint: Stint) -> None:
         """Tell the process of what was given since it began.
 
         Raises:
@@ -148,7 +147,7 @@ class ProcessWorkspace:
         """
         if not self._given:
             return
-        await process.channel.send(Give(self._given))
+        await stint.send(Give(self._given))
         self._given = {}
         try:
             reply = await stint.receive(self._limits.wall_s)
@@ -186,17 +185,18 @@ class ProcessWorkspace:
         else:
             reply = await questions.reply(ask, stint.rest)
         if reply.loan is None:
-            await process.channel.send(reply.frame)
+            await stint.send(reply.frame)
         else:
             process.sent_bytes += reply.loan.memory.size_bytes
-            await process.channel.send(reply.frame, reply.loan.fd)
+            await stint.send(reply.frame, reply.loan.fd)
             reply.loan.close()
 
     def _not_interruptible(self) -> str:
         return f"the block ran longer than {self._limits.wall_s:g} s and did not stop when told to"
 
     def _output(self, process: Process, failure: Failure | None) -> str:
-        text, n_dropped = printed.read(process.printed_fd, self._limits.output_chars)
+        most_chars = self._limits.output_chars
+        text, n_dropped = printed.read(process.printed_fd, self._n_blocks, most_chars)
         if n_dropped:
             text += f"\n[{n_dropped:,} more characters were printed and dropped]\n"
         if failure is not None:

@@ -106,16 +106,39 @@ def test_terminal_sequences_are_dropped(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 
-@given(data=st.binary(max_size=400), n_bytes=st.integers(0, 2**63), n_dropped=st.integers(0, 2**63))
+@given(
+    data=st.binary(max_size=9000),
+    n_bytes=st.integers(0, 2**63),
+    n_dropped=st.integers(0, 2**63),
+    n_chars=st.sampled_from([50, 2000]),
+)
 def test_the_host_believes_nothing_that_a_worker_wrote(
-    data: bytes, n_bytes: int, n_dropped: int
+    data: bytes, n_bytes: int, n_dropped: int, n_chars: int
 ) -> None:
-    fd = printed.create(50)
+    fd = printed.create(n_chars)
     try:
-        header = n_bytes.to_bytes(8, "little") + n_dropped.to_bytes(8, "little")
-        os.pwrite(fd, (header + data)[: printed.size_bytes(50)], 0)
-        text, told = printed.read(fd, 50)
+        header = b"".join(number.to_bytes(8, "little") for number in (7, n_bytes, n_dropped))
+        os.pwrite(fd, (header + data)[: printed.size_bytes(n_chars)], 0)
+        text, told = printed.read(fd, 7, n_chars)
+        other = printed.read(fd, 8, n_chars)
     finally:
         os.close(fd)
-    assert len(text) <= 50
+    assert len(text) <= n_chars
     assert told == n_dropped
+    assert other == ("", 0), "what an earlier block printed"
+
+
+@given(texts=st.lists(st.text(max_size=1500), max_size=6))
+def test_what_was_printed_is_read_whole(texts: list[str]) -> None:
+    fd = printed.create(6000)
+    try:
+        stream = printed.Printed(fd, 6000)
+        stream.reset(1)
+        stream.write("an earlier block")
+        stream.reset(2)
+        for text in texts:
+            stream.write(text)
+        whole = "".join(texts).encode("utf-8", "replace").decode()
+        assert printed.read(fd, 2, 6000) == (whole[:6000], max(0, len(whole) - 6000))
+    finally:
+        os.close(fd)

@@ -45,6 +45,13 @@ async def test_imports_persist(workspace: ProcessWorkspace) -> None:
     assert outputs[-1] == "7.0\n"
 
 
+async def test_a_block_larger_than_its_channel_reaches_a_worker_that_is_stopped(
+    workspace: ProcessWorkspace,
+) -> None:
+    outputs = await _outputs(workspace, "x = 1", f"y = '{'a' * 990_000}'\nprint(x, len(y))")
+    assert outputs[-1] == "1 990000\n"
+
+
 async def test_the_namespace_is_that_of_main(workspace: ProcessWorkspace) -> None:
     (output,) = await _outputs(
         workspace,
@@ -428,9 +435,10 @@ async def test_a_new_process_has_the_modules_that_the_lost_one_was_given(
 async def test_imports_that_code_has_bent_cost_the_process_and_nothing_else(
     workspace: ProcessWorkspace, bent: str
 ) -> None:
-    await _outputs(workspace, bent)
+    await _outputs(workspace, f"print('before')\n{bent}")
     workspace.give(LATER)
     lost = await workspace.execute("print(1)")
     assert lost.error is not None
     assert lost.error.kind == "NamespaceLost"
+    assert "before" not in lost.output
     assert await _outputs(workspace, f"x = 3\n{_USE_LATER}") == ["3 later\n"]
