@@ -115,8 +115,7 @@ def end_of(
 
 def _prints_signal(execution: Execution, phase: Phase) -> bool:
     """Only printed text counts: a traceback may quote the line that would have printed it."""
-    signal = phase.rules.done_signal
-    lines = execution.output.splitlines()
-    if execution.error:
-        return any(line.strip() == signal for line in lines)
-    return any(signal in line for line in lines)
+    signal, output = phase.rules.done_signal, execution.output
+    if signal not in output:
+        return False
+    return not execution.error or any(line.strip() == signal for line in output.splitlines())
