@@ -8,7 +8,6 @@ CPU is that of this process, after the sandbox is up.
 """
 
 import argparse
-import asyncio
 import cProfile
 import json
 import tempfile
@@ -19,6 +18,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+
+import uvloop
 
 from engine.access import Access
 from engine.chat.discovery import resolve
@@ -120,7 +121,7 @@ def _main() -> None:
     parser.add_argument("--profile", type=Path, help="write a cProfile here")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(_conduct(given, Path(folder) / "events.jsonl"))
+        figures = uvloop.run(_conduct(given, Path(folder) / "events.jsonl"))
         figures["turns"] = _n_turns(Path(folder) / "events.jsonl")
     print(json.dumps(figures))
 

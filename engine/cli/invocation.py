@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+import uvloop
+
 from engine.cli.conduct import Outcome, conduct_study
 from engine.cli.console import say
 from engine.cli.counts import counted
@@ -51,7 +53,7 @@ def see_through(work: Work, out: Path, *, as_json: bool) -> int:
     """Do the `work` on the run directory `out`, show what came of it, return the exit code."""
     drain = Drain()
     try:
-        outcome = asyncio.run(_interruptible(work, drain))
+        outcome = uvloop.run(_interruptible(work, drain))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say_interrupted(out)
         raise
