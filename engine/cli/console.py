@@ -20,6 +20,19 @@ _PIPE_WIDTH = 160
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
+def occupy_closed_streams() -> None:
+    """Let no file that is opened later get the number of a standard stream that is closed.
+
+    What a library complains of would be written into it, and libuv aborts when it closes it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            os.set_inheritable(nowhere, True)  # noqa: FBT003 - positional only
+
+
 def tolerate() -> None:
     """Let stdout print what it can of a text that its encoding has no characters for."""
     stdout: object = sys.stdout

@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 from servers.logs import open_log
 
@@ -70,8 +71,8 @@ class ChildServer(asyncio.SubprocessProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport. Called by asyncio."""
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
+        # Not every loop derives its own from the class that it implements: uvloop does not.
+        self._transport = cast("asyncio.SubprocessTransport", transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Collect the first line. Called by asyncio."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.cli.console import emit_json
-from tests.cli.program import WITHIN_S, Outcome, endpoint, outcome, two_arms
+from engine.events import RunEnded
+from tests.cli.program import WITHIN_S, Outcome, endpoint, events_of, outcome, two_arms
 from tests.report.making import Said, make_run
 
 
@@ -81,6 +82,15 @@ async def test_a_run_that_nobody_listens_to_prints_its_result(
         done = await shell(redirection, *flags, cwd=tmp_path)
     assert done.code == 0, done.err
     assert (tmp_path / "result").read_text().startswith("a and b, execution errors per code block")
+
+
+async def test_a_run_without_any_stream_records_its_events_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    async with endpoint() as server:
+        done = await shell("<&- >&- 2>&-", *two_arms(server), "--out", "out", cwd=tmp_path)
+    assert done.code == 0
+    assert isinstance(events_of(tmp_path / "out")[-1], RunEnded)
 
 
 async def test_a_mistake_keeps_its_exit_code_where_stderr_is_full(tmp_path: Path) -> None:
