@@ -38,6 +38,7 @@ def resume(
     /,
     *,
     endpoint: Annotated[tuple[str, ...], Repeatable] = (),
+    checkpoint: Annotated[tuple[str, ...], Repeatable] = (),
     until: Until | None = None,
     display: Display = "auto",
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -53,6 +54,8 @@ def resume(
         Run directory.
     endpoint
         NAME=URL[#MODEL]: the same model at another address. Repeatable.
+    checkpoint
+        NAME=DIR or NAME=OWNER/NAME[@REVISION]: the same weights at another place. Repeatable.
     display
         Live progress. auto: rich in a terminal, bar in a notebook, plain otherwise.
     as_json
@@ -61,6 +64,7 @@ def resume(
     manifest, until = read_manifest(run), until or Until()
     options = replace(
         options_of(manifest, endpoint),
+        checkpoint=checkpoint,
         deadline=until.deadline,
         max_turns=until.max_turns,
         max_tokens=until.max_tokens,

@@ -68,9 +68,9 @@ def one_arm(server: FaultyServer, name: str = "a") -> tuple[str, ...]:
     return (*bare_arm(server, name), *weights_of(name))
 
 
-def weights_of(*models: str) -> tuple[str, ...]:
+def weights_of(*models: str, at: Path = WEIGHTS) -> tuple[str, ...]:
     """Flags that name weights for models whose own are not here."""
-    return tuple(flag for model in models for flag in ("--checkpoint", f"{model}={WEIGHTS}"))
+    return tuple(flag for model in models for flag in ("--checkpoint", f"{model}={at}"))
 
 
 def bare_arm(server: FaultyServer, name: str = "a") -> tuple[str, ...]:

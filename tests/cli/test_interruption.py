@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from engine.events import CompletionReceived, InvestigationResumed, RunEnded
+from servers.embedded.model import tiny_models
 from tests.cli.program import (
+    WEIGHTS,
     WITHIN_S,
     bare_arms,
     endpoint,
@@ -19,6 +22,7 @@ from tests.cli.program import (
     run,
     two_arms,
     until_recorded,
+    weights_of,
 )
 from tests.faults.server import FaultyServer
 
@@ -136,6 +140,27 @@ async def test_resume_goes_on_at_another_address(tmp_path: Path) -> None:
         process.kill()
     async with endpoint() as moved:
         done = await run("resume", "out", *bare_arms(moved), cwd=tmp_path)
+    assert done.code == 0, done.err
+
+
+async def test_resume_finds_the_same_weights_at_another_place_and_takes_no_others(
+    tmp_path: Path,
+) -> None:
+    first, second, other = tmp_path / "first", tmp_path / "second", tiny_models()[1].directory
+    shutil.copytree(WEIGHTS, first)
+    async with endpoint(latency_s=0.05) as server:
+        arms = (*bare_arms(server), *weights_of("a", "b", at=first))
+        async with program(*arms, *MANY, cwd=tmp_path) as process:
+            await until_recorded(tmp_path / "out", 25)
+            process.kill()
+        first.rename(second)
+        lost = await run("resume", "out", cwd=tmp_path)
+        refused = await run("resume", "out", *weights_of("a", "b", at=other), cwd=tmp_path)
+        done = await run("resume", "out", *weights_of("a", "b", at=second), cwd=tmp_path)
+    assert lost.code == 3, lost.err
+    assert "name another directory with --checkpoint" in " ".join(lost.err.split())
+    assert refused.code == 2, refused.err
+    assert "checkpoint_fingerprint of a" in refused.err
     assert done.code == 0, done.err
 
 
