@@ -29,8 +29,8 @@ from engine.events import (
     TurnEnded,
 )
 from engine.observation import respond
+from engine.opening import prompt_of, system_prompt, words_on_documents
 from engine.phase import HERITAGE, Experiment, Phase
-from engine.prompts import render
 from engine.record import Record
 from engine.requirements import checked
 from engine.revival import Revival
@@ -313,11 +313,12 @@ class _Course:
 
     def _open(self, experiment: Experiment) -> None:
         """Begin an experiment; an observation that was not sent yet opens its prompt."""
-        standing = self._standing
+        standing, phase, powers = self._standing, self._phase, self._parts.powers
         is_first = not standing.conversation.messages
-        opening = (Message("system", self._system_prompt()),) if is_first else ()
-        prompt = render(experiment.prompt, max_turns=experiment.max_turns)
-        parts = (standing.unsent, prompt, *self._introduction(experiment))
+        opening = (Message("system", system_prompt(phase, powers.lines)),) if is_first else ()
+        self._grant_documents(experiment)
+        on_documents = words_on_documents(phase, experiment, powers.lines)
+        parts = (standing.unsent, prompt_of(experiment), *on_documents)
         content = "\n\n".join(part for part in parts if part)
         self._happens(
             ExperimentStarted(
@@ -328,26 +329,10 @@ class _Course:
             )
         )
 
-    def _introduction(self, experiment: Experiment) -> tuple[str, ...]:
-        """Return the words on the documents, granted now if they begin with `experiment`."""
-        heritage, powers = self._phase.heritage, self._parts.powers
-        if heritage is None or not self._phase.has_heritage(experiment.name):
-            return ()
-        if heritage.begins == experiment.name:
-            self._workspace.give(powers.grant(HERITAGE))
-        line = dict(powers.lines)[HERITAGE]
-        word = render(self._phase.texts.heritage, line=line, has_code=experiment.has_code)
-        more = render(experiment.prompt_on_documents or "", max_turns=experiment.max_turns)
-        return (word, more)
-
-    def _system_prompt(self) -> str:
-        lines = tuple(self._parts.powers.lines)
-        return render(
-            self._phase.texts.system,
-            modules=lines,
-            names=[name for name, _ in lines],
-            done_signal=self._phase.rules.done_signal,
-        )
+    def _grant_documents(self, experiment: Experiment) -> None:
+        heritage = self._phase.heritage
+        if heritage and heritage.begins == experiment.name:
+            self._workspace.give(self._parts.powers.grant(HERITAGE))
 
     def _request(self, seed: int, prompt: int) -> ChatRequest:
         standing, sampling = self._standing, self._phase.sampling

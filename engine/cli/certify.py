@@ -1,6 +1,6 @@
 """Before a run: can an arm see anything that its condition must not know?"""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from engine.cli.console import say
@@ -14,8 +14,8 @@ from engine.introspection.methods import methods_of
 from engine.introspection.subject import Subject, available_capabilities
 from engine.introspection.table import CapabilityTable
 from engine.manifest import Certificate, LeakFacts
+from engine.opening import prompt_of, system_prompt, words_on_documents
 from engine.phase import HERITAGE, Phase
-from engine.prompts import render
 from engine.purity import Secrets, Text, leaks_in
 from engine.standing import Standing
 from servers.embedded.model import tiny_models
@@ -104,23 +104,15 @@ def tell(phase: Phase, certificate: Certificate) -> None:
 
 
 def _stages(phase: Phase, powers: CapabilityTable) -> Iterator[tuple[str, Sequence[Text]]]:
-    lines = powers.lines
-    for place, stage in enumerate(phase.experiments):
+    opening = [Text("system prompt", system_prompt(phase, powers.lines))]
+    for stage in phase.experiments:
         if phase.heritage and phase.heritage.begins == stage.name:
             powers.grant(HERITAGE)
-        prompt = render(stage.prompt, max_turns=stage.max_turns)
-        first = (Text("system prompt", _system_prompt(phase, lines)),) if place == 0 else ()
-        yield stage.name, [*first, Text("prompt", prompt), *_texts(phase), *_modules(powers)]
-
-
-def _system_prompt(phase: Phase, lines: Iterable[tuple[str, str]]) -> str:
-    listed = tuple(lines)
-    return render(
-        phase.texts.system,
-        modules=listed,
-        names=[name for name, _ in listed],
-        done_signal=phase.rules.done_signal,
-    )
+        on_documents = words_on_documents(phase, stage, powers.lines)
+        opening.append(Text("prompt", prompt_of(stage)))
+        opening += (Text("words on documents", each) for each in on_documents)
+        yield stage.name, [*opening, *_texts(phase), *_modules(powers)]
+        opening = []
 
 
 def _texts(phase: Phase) -> Iterator[Text]:

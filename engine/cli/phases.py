@@ -110,6 +110,8 @@ def _stages(phase: Phase) -> list[str]:
         required = _required(stage.requires)
         needs = f"; requires {required}" if required else ""
         lines += ["", f"{place}. {stage.name}: {code}{needs}", "", stage.prompt.strip()]
+        if stage.prompt_on_documents:
+            lines += ["", "with documents:", "", stage.prompt_on_documents.strip()]
     return lines
 
 

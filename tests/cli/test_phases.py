@@ -132,6 +132,8 @@ async def test_a_prompt_on_documents_is_read_from_its_file(tmp_path: Path) -> No
     own(tmp_path, GOOD.replace('prompt = "first.md"', more), more="Read them.")
     done = await run("phases", "check", "mine", "--json", cwd=tmp_path)
     assert json.loads(done.out)["experiments"][0]["prompt_on_documents"] == "Read them."
+    shown = await run("phases", "check", "mine", cwd=tmp_path)
+    assert "with documents:\n\nRead them." in shown.out
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,10 @@ def test_the_phases_that_ship_are_clean(key: str) -> None:
     )
 
 
-def with_prompt(key: str, experiment: str, text: str) -> Phase:
+def with_prompt(key: str, experiment: str, text: str, field: str = "prompt") -> Phase:
     phase = get_phase(key)
     stages = tuple(
-        each.model_copy(update={"prompt": f"{each.prompt}\n{text}"})
+        each.model_copy(update={field: f"{getattr(each, field)}\n{text}"})
         if each.name == experiment
         else each
         for each in phase.experiments
@@ -116,6 +116,11 @@ def test_what_is_granted_may_be_said_from_then_on() -> None:
 def test_the_other_set_is_hidden_from_those_who_have_one() -> None:
     assert places(certificate_of(with_prompt("1e", "conclusions", PASSAGE)))
     assert not places(certificate_of(with_prompt("1e", "conclusions", OTHER_PASSAGE)))
+
+
+def test_the_other_set_in_the_words_on_documents_is_found() -> None:
+    told = with_prompt("1d", "revision", OTHER_PASSAGE, field="prompt_on_documents")
+    assert places(certificate_of(told)) == {("words on documents", "revision")}
 
 
 def test_a_secret_in_a_docstring_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
