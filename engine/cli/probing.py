@@ -11,10 +11,11 @@ import msgspec
 from engine.errors import NotReadyError
 from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.probe import Probe
+from engine.machine import n_cores
 from engine.manifest import ProbeFacts
 from engine.settings import read_settings
 from servers.hardware import HardwareProfile, this_cpu
-from servers.hardware.detection import mapped_bytes, n_cores
+from servers.hardware.detection import mapped_bytes
 from servers.install import directory_of, python_of, read_stamp
 from servers.install.builds import BUILDS
 from servers.probe.client import Start, TorchProbe

@@ -9,7 +9,6 @@ loops do not keep a short block waiting.
 import asyncio
 import heapq
 import itertools
-import os
 
 _BRIEF_S = 0.02
 """Until it has used this, a block counts as one that has hardly begun."""
@@ -18,14 +17,6 @@ _ROUND_S = 0.4
 """In this time everybody who waits shall have had a turn."""
 _LONGEST_SLICE_S = 0.05
 _SHORTEST_SLICE_S = 0.004
-
-
-def n_usable() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 class Places:

@@ -4,9 +4,10 @@ import resource
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 
+from engine import machine
 from engine.errors import NotReadyError
 from engine.sandbox import Answer, Limits, Tier
-from engine.sandbox.cores import Cores, n_usable
+from engine.sandbox.cores import Cores
 from engine.sandbox.forkserver import ForkServer, fork_server
 from engine.sandbox.process import Process
 from engine.sandbox.protocol import Begin
@@ -108,7 +109,7 @@ async def open_sandbox(
     _raise_fd_limit()
     async with fork_server(without) as server:
         sandbox = ProcessSandbox(
-            server, limits=limits, cores=Cores(n_cores or n_usable()), answer_s=answer_s
+            server, limits=limits, cores=Cores(n_cores or machine.n_cores()), answer_s=answer_s
         )
         if STRENGTH.index(sandbox.tier) < STRENGTH.index(minimum):
             raise NotReadyError(

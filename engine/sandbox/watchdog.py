@@ -7,10 +7,8 @@ share. An array of the host is counted once, as long as anybody holds it, read o
 
 import asyncio
 import os
-from pathlib import Path
 
-import psutil
-
+from engine.machine import HERE, Cgroups, ram
 from engine.sandbox.forkserver import ForkServer
 from engine.sandbox.process import Memory, Process, told_of
 from engine.sandbox.shelf import Shelf
@@ -22,27 +20,11 @@ _LEAST_BYTES = 128 << 20
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _LIBRARIES_BYTES = 128 << 20
 """Pages of files that a worker may come to share with all others."""
-_CGROUPS = Path("/sys/fs/cgroup")
-_CGROUP_FILES = (
-    ("memory.max", "memory.stat", "anon"),
-    ("memory/memory.limit_in_bytes", "memory/memory.stat", "rss"),
-)
-"""Of cgroups version 2 and 1: the file with the limit, the file with what is in use, and the word
-there for what is no file's copy."""
 
 
-def default_bytes(cgroups: Path = _CGROUPS) -> int:
-    """Return the share of this machine's (or container's) free memory that workers may fill."""
-    free = [psutil.virtual_memory().available]
-    for limit, stat, word in _CGROUP_FILES:
-        try:
-            most = int((cgroups / limit).read_text("ascii"))
-            lines = (cgroups / stat).read_text("ascii").splitlines()
-        except (OSError, ValueError):  # no such version, or "max"
-            continue
-        used = sum(int(line.split()[1]) for line in lines if line.startswith(f"{word} "))
-        free.append(max(0, most - used))
-    return max(_LEAST_BYTES, int(_SHARE * min(free)))
+def default_bytes(cgroups: Cgroups = HERE) -> int:
+    """Return the share of the free memory that workers may fill."""
+    return max(_LEAST_BYTES, int(_SHARE * ram(cgroups).available_bytes))
 
 
 def memory_of(pid: int) -> Memory:

@@ -1,24 +1,16 @@
-"""What this machine has: GPUs through NVIDIA's management library, cores and RAM through psutil."""
+"""What this machine has: GPUs through NVIDIA's management library, cores and RAM."""
 
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
 from engine.errors import NotReadyError
+from engine.machine import HERE, Cgroups, n_cores, ram
 from servers.hardware.values import Gpu, HardwareProfile
 from servers.model import Precision
 
 _FEW_BYTES = 20 << 30
 _SOME_BYTES = 32 << 30
-_CGROUP = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
-_VERSIONS = (("", "", "memory.max", "anon"), ("memory", "memory", "memory.limit_in_bytes", "rss"))
-"""Of cgroups version 2 and 1: the controller as /proc/self/cgroup names it, its folder, the file
-with the limit, and the word in memory.stat for what is no file's copy."""
-_N_FIELDS = 3
 _BY_SLOT = "PCI_BUS_ID"
 """The value of CUDA_DEVICE_ORDER with which CUDA numbers cards as NVIDIA's library does."""
 
@@ -105,67 +97,18 @@ def detect(
         library.nvmlShutdown()
 
 
-def this_cpu(cgroup: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> HardwareProfile:
-    """Describe this machine without its GPUs: cores and RAM that this process may use.
-
-    `cgroup`: where the kernel says what a container or a job may have. `membership`: where it says
-    which groups this process is in.
-    """
-    total_bytes, available_bytes = _ram(cgroup, membership)
-    cores = n_cores()
+def this_cpu(cgroups: Cgroups = HERE) -> HardwareProfile:
+    """Describe this machine without its GPUs: cores and RAM that this process may use."""
+    memory, cores = ram(cgroups), n_cores(cgroups)
     return HardwareProfile(
         key="cpu",
         title=f"no NVIDIA GPU: {cores} cores",
-        host_bytes=total_bytes,
-        host_others_bytes=total_bytes - available_bytes,
+        host_bytes=memory.total_bytes,
+        host_others_bytes=memory.total_bytes - memory.available_bytes,
         n_cores=cores,
         precision="4bit",
         source="this machine",
     )
-
-
-def _ram(cgroup: Path, membership: Path) -> tuple[int, int]:
-    """Return how much RAM there is and how much of it is available, in a group as outside."""
-    memory = psutil.virtual_memory()
-    total, available = memory.total, memory.available
-    for folder, limit, word in _groups(cgroup, membership):
-        try:
-            most = int((folder / limit).read_text("ascii"))
-            used = _used(folder / "memory.stat", word)
-        except (OSError, ValueError):  # no such group, or "max"
-            continue
-        total, available = min(total, most), max(0, min(available, most - used))
-    return total, available
-
-
-def _groups(cgroup: Path, membership: Path) -> Iterator[tuple[Path, str, str]]:
-    """Yield the folder of every group that this process is in, and what to read there."""
-    own = _own_groups(membership)
-    for controller, root, limit, word in _VERSIONS:
-        path = PurePosixPath(own.get(controller, "/").lstrip("/"))
-        for each in (path, *path.parents):
-            if ".." not in each.parts:
-                yield cgroup / root / each, limit, word
-
-
-def _own_groups(membership: Path) -> dict[str, str]:
-    """Return controller -> path of the group; of version 2 the controller is "".
-
-    Source: cgroups(7), /proc/pid/cgroup.
-    """
-    try:
-        lines = membership.read_text("utf-8").splitlines()
-    except (OSError, ValueError):
-        return {}
-    fields = [line.split(":", 2) for line in lines]
-    whole = [each for each in fields if len(each) == _N_FIELDS]
-    return {name: path for _, names, path in whole for name in names.split(",")}
-
-
-def _used(stat: Path, word: str) -> int:
-    """Read what a group and all below it use: version 1 counts these by names of their own."""
-    figures = dict(line.split(maxsplit=1) for line in stat.read_text("ascii").splitlines())
-    return int(figures.get(f"total_{word}", figures.get(word, 0)))
 
 
 def mapped_bytes() -> int:
@@ -180,13 +123,6 @@ def mapped_bytes() -> int:
         return 0
     kib = (line.split()[1] for line in lines if line.startswith("Mapped:"))
     return int(next(kib, "0")) << 10
-
-
-def n_cores() -> int:
-    """Count the cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return psutil.cpu_count() or 1
 
 
 def _own_nvml() -> Nvml:

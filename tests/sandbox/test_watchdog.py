@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.machine import Cgroups
 from engine.sandbox import Limits, Tier
 from engine.sandbox.channel import Channel
 from engine.sandbox.host import open_sandbox
@@ -165,23 +166,17 @@ async def test_a_worker_is_looked_at_until_it_was_seen_stopped() -> None:
     its.close()
 
 
-@pytest.mark.parametrize(
-    ("limit", "stat", "word"),
-    [
-        ("memory.max", "memory.stat", "anon"),
-        ("memory/memory.limit_in_bytes", "memory/memory.stat", "rss"),
-    ],
-)
-def test_what_a_container_uses_is_not_there_for_workers(
-    tmp_path: Path, limit: str, stat: str, word: str
-) -> None:
-    (tmp_path / "memory").mkdir()
-    (tmp_path / limit).write_text(str(1000 << 20))
-    (tmp_path / stat).write_text(f"{word} {500 << 20}\nfile {50 << 20}\n")
-    assert default_bytes(tmp_path) == int(0.6 * (500 << 20))
+def test_what_a_job_uses_is_not_there_for_workers(tmp_path: Path) -> None:
+    group = tmp_path / "groups" / "job"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text(str(1000 << 20))
+    (group / "memory.stat").write_text(f"anon {500 << 20}\nfile {50 << 20}\n")
+    (tmp_path / "own").write_text("0::/job\n")
+    found = default_bytes(Cgroups(tmp_path / "groups", tmp_path / "own"))
+    assert found == int(0.6 * (500 << 20))
 
 
 def test_a_full_container_leaves_workers_what_a_block_takes(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text(str(100 << 20))
     (tmp_path / "memory.stat").write_text(f"anon {100 << 20}\n")
-    assert default_bytes(tmp_path) == 128 << 20
+    assert default_bytes(Cgroups(tmp_path)) == 128 << 20

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.errors import NotReadyError, UsageError
+from engine.machine import Cgroups
 from servers.hardware import (
     GIB,
     PROFILES,
@@ -98,48 +99,6 @@ def test_largest_card_decides_how_fine_weights_are() -> None:
     assert detect(_Driver(totals_gib=(80, 4))).precision == "fp16"
 
 
-@pytest.mark.parametrize(
-    ("limit", "stat", "word"),
-    [
-        ("memory.max", "memory.stat", "anon"),
-        ("memory/memory.limit_in_bytes", "memory/memory.stat", "rss"),
-    ],
-)
-def test_memory_of_a_container_ends_at_its_limit(
-    tmp_path: Path, limit: str, stat: str, word: str
-) -> None:
-    (tmp_path / limit).parent.mkdir(exist_ok=True)
-    (tmp_path / limit).write_text(f"{GIB}\n")
-    (tmp_path / stat).write_text(f"cache 7\n{word} {GIB // 4}\n{word}_huge 9\n")
-    found = this_cpu(tmp_path)
-    assert (found.host_bytes, found.host_others_bytes) == (GIB, GIB // 4)
-
-
-@pytest.mark.parametrize(
-    ("line", "folder", "limit", "used"),
-    [
-        ("0::/job/step\n", "job", "memory.max", "anon"),
-        ("0::/job/step\n", "job/step", "memory.max", "anon"),
-        ("4:cpu:/\n3:memory:/job\n", "memory/job", "memory.limit_in_bytes", "total_rss"),
-    ],
-)
-def test_memory_ends_at_the_limits_of_the_groups_that_the_process_is_in(
-    tmp_path: Path, line: str, folder: str, limit: str, used: str
-) -> None:
-    group = tmp_path / "groups" / folder
-    group.mkdir(parents=True)
-    (group / limit).write_text(f"{GIB}\n")
-    (group / "memory.stat").write_text(f"rss 1\n{used} {GIB // 4}\n")
-    (tmp_path / "own").write_text(line)
-    found = this_cpu(tmp_path / "groups", tmp_path / "own")
-    assert (found.host_bytes, found.host_others_bytes) == (GIB, GIB // 4)
-
-
-def test_group_that_is_not_to_be_seen_from_here_sets_no_limit(tmp_path: Path) -> None:
-    (tmp_path / "own").write_text("0::/../elsewhere\nodd\n")
-    assert this_cpu(tmp_path, tmp_path / "own").host_bytes == this_cpu(tmp_path).host_bytes
-
-
 def test_number_of_a_card_that_may_be_another_is_refused_with_what_to_do() -> None:
     with pytest.raises(NotReadyError, match=r"CUDA_VISIBLE_DEVICES is '1'.*PCI_BUS_ID.*UUID"):
         detect(_Driver(), visible="1", order=None)
@@ -163,10 +122,13 @@ def test_cards_are_taken_where_it_is_clear_which_are_meant(
     assert found.gpus == detect(driver, visible=visible).gpus
 
 
-def test_container_without_a_limit_has_the_memory_of_the_machine(tmp_path: Path) -> None:
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.stat").write_text("anon 7\n")
-    assert this_cpu(tmp_path).host_bytes == this_cpu(tmp_path / "none").host_bytes
+def test_memory_and_cores_of_a_container_end_at_its_limits(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(f"{GIB}\n")
+    (tmp_path / "memory.stat").write_text(f"anon {GIB // 4}\n")
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    found = this_cpu(Cgroups(tmp_path))
+    assert (found.host_bytes, found.host_others_bytes) == (GIB, GIB // 4)
+    assert found.n_cores == 1
 
 
 def test_machine_without_a_driver_is_the_cpu_profile() -> None:
