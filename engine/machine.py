@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import psutil
 
-_FOLDER = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
 _UNIFIED = ""
 """Controller of version 2, as /proc/self/cgroup names it; its folder is that of all groups."""
 _MEMORY = (
@@ -24,8 +22,8 @@ _N_FIELDS = 3
 class Cgroups(NamedTuple):
     """Where the kernel says what groups of processes may have."""
 
-    folder: Path = _FOLDER
-    membership: Path = _MEMBERSHIP
+    folder: Path = Path("/sys/fs/cgroup")
+    membership: Path = Path("/proc/self/cgroup")
     """Which groups this process is in."""
 
     def around(self, controller: str) -> Iterator[Path]:

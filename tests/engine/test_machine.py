@@ -58,7 +58,7 @@ def test_a_group_that_uses_more_than_its_limit_has_nothing_left(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("folder", "files", "n_least"),
+    ("folder", "files", "n_most"),
     [
         ("", {"cpu.max": "50000 100000\n"}, 1),
         ("", {"cpu.max": "110000 100000\n"}, 2),
@@ -69,10 +69,10 @@ def test_a_group_that_uses_more_than_its_limit_has_nothing_left(tmp_path: Path) 
     ],
 )
 def test_cores_end_at_the_time_that_a_container_may_take(
-    tmp_path: Path, folder: str, files: dict[str, str], n_least: int
+    tmp_path: Path, folder: str, files: dict[str, str], n_most: int
 ) -> None:
     write(tmp_path / folder, **files)
-    assert n_cores(Cgroups(tmp_path)) == min(n_least, len(os.sched_getaffinity(0)))
+    assert n_cores(Cgroups(tmp_path)) == min(n_most, len(os.sched_getaffinity(0)))
 
 
 def test_cores_end_at_the_limits_of_the_groups_that_the_process_is_in(tmp_path: Path) -> None:
