@@ -1,5 +1,6 @@
 """JSON of a chat completion, reduced to what is sent and what is read. Pure."""
 
+import re
 from typing import cast
 
 import msgspec
@@ -81,6 +82,12 @@ _DECODER = msgspec.json.Decoder(_Body)
 _UNCOUNTED = msgspec.json.Decoder(_Uncounted)
 _USAGE = msgspec.json.Decoder(_OnlyUsage, strict=False)
 """Takes 12.0 and "12" for a number as well."""
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][\da-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape of JSON: a surrogate pair, half of one, or any other."""
 _UNKNOWN = "unknown"
 _LENGTH = "length"
 _LENGTHS = frozenset({"max_tokens", "model_length"})
@@ -153,15 +160,27 @@ def decode(body: bytes) -> Reply:
 def _answer(body: bytes) -> _Body:
     try:
         return _DECODER.decode(body)
-    except UnicodeDecodeError:
-        return _answer(body.decode(errors="replace").encode())
-    except msgspec.ValidationError as error:
-        return _answer_despite(error, body.decode(errors="replace"))
     except RecursionError as error:
         raise ValueError("it is nested without end") from error
+    except ValueError as error:
+        unicode = _in_unicode(body)
+        if unicode != body:
+            return _answer(unicode)
+        if isinstance(error, msgspec.ValidationError):
+            return _answer_despite(error, body)
+        raise
 
 
-def _answer_despite(error: msgspec.ValidationError, body: str) -> _Body:
+def _in_unicode(body: bytes) -> bytes:
+    """Return JSON with U+FFFD for all that is no Unicode: bytes, and halves of surrogate pairs.
+
+    A server escapes such a half where the token limit, or it itself, cut a pair in two.
+    """
+    whole = body.decode(errors="replace").encode()
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], whole)
+
+
+def _answer_despite(error: msgspec.ValidationError, body: bytes) -> _Body:
     """Return an answer of which only the usage is of another shape.
 
     Raises:
@@ -180,7 +199,7 @@ def _has_choices(answer: object) -> bool:
     return isinstance(answer, dict) and bool(cast("dict[str, object]", answer).get("choices"))
 
 
-def _read_usage(body: str) -> _Usage | None:
+def _read_usage(body: bytes) -> _Usage | None:
     try:
         return _USAGE.decode(body).usage
     except msgspec.ValidationError:

@@ -47,6 +47,30 @@ def test_any_other_bytes_are_a_value_error(body: bytes) -> None:
         decode(body)
 
 
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        (r"half \ud83d", "half \ufffd"),
+        (r"\uDE00 half", "\ufffd half"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\ude00\ud83d", "\ufffd\ufffd"),
+        (r"\ud83d\n\u0041", "\ufffd\nA"),
+        (r"\\ud83d \\\ud83d", r"\ud83d " + "\\\ufffd"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_read_as_a_replacement(escaped: str, text: str) -> None:
+    usage = '{"prompt_tokens":12,"completion_tokens":"3"}'
+    choice = f'{{"message":{{"content":"{escaped}"}},"finish_reason":"length"}}'
+    reply = decode(f'{{"usage":{usage},"choices":[{choice}]}}'.encode())
+    assert (reply.text, reply.finish_reason) == (text, "length")
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (12, 3)
+
+
+def test_half_of_a_surrogate_pair_hides_no_byte_that_is_no_utf_8() -> None:
+    body = b'{"choices":[{"message":{"content":"\xff \\ud83d"}}]}'
+    assert decode(body).text == "\ufffd \ufffd"
+
+
 def test_a_missing_finish_reason_is_unknown() -> None:
     assert decode(b'{"choices":[{"message":{"content":"x"}}]}').finish_reason == "unknown"
 
@@ -68,6 +92,8 @@ def test_a_text_in_parts_is_read_as_one() -> None:
         b'{"choices":[{"text":"Hi"}]}',
         b'{"choices":[{"message":{"content":5}}]}',
         b'{"choices":5,"x":"\xff"}',
+        rb'{"choices":[{"text":"Hi \ud83d"}]}',
+        rb'{"choices":5,"x":"\ud83d"}',
     ],
 )
 def test_choices_of_another_shape_are_told_apart(body: bytes) -> None:
@@ -80,6 +106,9 @@ def test_choices_of_another_shape_are_told_apart(body: bytes) -> None:
     [
         b'{"choices":[{"mess',
         b'{"choices":5,"x',
+        rb'{"choices":[{"message":{"content":"Hi \ud83d"}}',
+        rb'{"choices":[{"message":{"content":"Hi \ud8"}}]}',
+        rb'{"error":"\ud83d"}',
         b"",
         b"<html>",
         b'{"output":"text"}',
@@ -111,6 +140,7 @@ def test_a_reply_is_read_whatever_its_usage_looks_like(usage: str, n_tokens: int
         {"choices": [{"message": {"content": "I will"}, "error": {"code": 502}}]},
         {"choices": [{"error": {"message": "disconnected"}}]},
         {"choices": [{"message": {"content": None}}], "error": {"message": "upstream"}},
+        {"choices": [{"message": {"content": "\ud83d"}, "finish_reason": "abort"}]},
     ],
 )
 def test_a_reply_that_the_server_broke_off_is_told_apart(answer: object) -> None:
