@@ -1,17 +1,19 @@
 """Echo: the vocabulary of documents in a model's own words, before it saw any of them and after.
 
 A word of a set of documents counts if it stands in it at least twice and is not to be had from
-elsewhere: common words, the other set, what the investigation was shown otherwise (prompts, outputs
-of code that asked for no document). What is left before exposure is the chance
-level of the model and the condition; the echo is what comes on top. Pure.
+elsewhere: common words, the other set, what the investigation was shown otherwise, as it was sent
+(prompts, words on documents, nudges, outputs of code that asked for no document). What is left
+before exposure is the chance level of the model and the condition; the echo is what comes on top.
+Pure.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from engine.compare.own_words import findings_in, has_read, replies_of
+from engine.compare.told import told_in
 from engine.compare.wording import common_words, words_of
 from engine.transcript import Transcript
 
@@ -56,11 +58,9 @@ class Echo(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def echoes_of(
-    transcript: Transcript, documents: Mapping[str, Sequence[str]], prompts: Iterable[str]
-) -> tuple[Echo, ...]:
+def echoes_of(transcript: Transcript, documents: Mapping[str, Sequence[str]]) -> tuple[Echo, ...]:
     """Return the echo of each set of `documents` (its texts by its name) in one investigation."""
-    background = _background(transcript, prompts)
+    background = _background(transcript)
     before, after = _said(transcript)
     return tuple(
         _echo(kind, vocabulary_of(kind, documents) - background, before, after)
@@ -85,11 +85,9 @@ def vocabulary_of(kind: str, documents: Mapping[str, Sequence[str]]) -> frozense
     ) - (others | common_words())
 
 
-def _background(transcript: Transcript, prompts: Iterable[str]) -> frozenset[str]:
-    shown = [*prompts]
-    for turn in transcript.turns:
-        if not has_read(turn):
-            shown += [execution.output for execution in turn.executions]
+def _background(transcript: Transcript) -> frozenset[str]:
+    shown = [told.text for told in told_in(transcript)]
+    shown += [turn.observation or "" for turn in transcript.turns if not has_read(turn)]
     return frozenset(word for text in shown for word in words_of(text))
 
 

@@ -76,10 +76,9 @@ def _of(
     transcript: Transcript, phases: Mapping[str, Phase], documents: _Documents
 ) -> dict[str, Any]:
     phase = phases[transcript.investigation.phase]
-    prompts = [phase.texts.system, *(each.prompt for each in phase.experiments)]
     revision = revision_of(transcript, later_experiments(phase))
     return {
-        "echo": {each.documents: each for each in echoes_of(transcript, documents, prompts)},
+        "echo": {each.documents: each for each in echoes_of(transcript, documents)},
         "revision": revision and {"counts": revision.counts(), **_told(revision)},
     }
 

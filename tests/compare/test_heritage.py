@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from engine.compare.echo import echoes_of, vocabulary_of
 from engine.compare.own_words import findings_in
 from engine.compare.revision import Revision, revision_of
 from engine.compare.wording import content_of, likeness
-from engine.transcript import Call, Execution, Transcript, Turn
+from engine.transcript import Call, Execution, Message, Transcript, Turn
+from tests.compare.making import fine
 from tests.compare.snippets import transcript_of, turn_of
 
 HERITAGE = Path(__file__).parents[2] / "phases" / "heritage"
@@ -45,6 +47,24 @@ def turn(index: int, text: str, *executions: Execution, experiment: str = "e") -
     )
 
 
+def conversation(*turns: Turn, opening: str = "Begin.") -> Transcript:
+    """An investigation with its messages as they are sent, each observation by itself."""
+    sent = [Message("system", "You investigate."), Message("user", opening)]
+    for each in turns:
+        sent.append(Message("assistant", each.completion.text))
+        sent += [Message("user", each.observation)] if each.observation else []
+    return structs.replace(transcript_of(turns), messages=tuple(sent))
+
+
+def seen(made: Turn, observation: str) -> Turn:
+    return structs.replace(made, observation=observation)
+
+
+def n_echoed(transcript: Transcript) -> int:
+    (true, _) = echoes_of(transcript, DOCUMENTS)
+    return true.n_echoed_after
+
+
 def revised(before: list[str], after: str, *stored: str) -> Revision:
     transcript = transcript_of(
         (
@@ -70,7 +90,7 @@ def test_echo_is_counted_before_and_after_the_first_document_was_shown() -> None
             turn(2, "The lighthouse examined me.", storing("A lighthouse is here.")),
         )
     )
-    echo = next(each for each in echoes_of(transcript, DOCUMENTS, ()) if each.documents == "true")
+    echo = next(each for each in echoes_of(transcript, DOCUMENTS) if each.documents == "true")
     assert (echo.n_echoed_before, echo.n_echoed_after) == (2, 3)
     assert echo.words == {"lighthouse": 2, "examined": 1}
     assert echo.share_after is not None
@@ -78,23 +98,47 @@ def test_echo_is_counted_before_and_after_the_first_document_was_shown() -> None
     assert echo.share_after > echo.share_before
 
 
-def test_words_of_the_prompts_and_of_measurements_are_no_echo() -> None:
-    shown = Execution(code="print(names)", output="lighthouse")
-    transcript = transcript_of((turn(0, "", shown), turn(1, "", reading()), turn(2, "lighthouse")))
-    (echo, _) = echoes_of(transcript, DOCUMENTS, ("Say what you examined.",))
-    assert echo.n_echoed_after == 0
-    assert echo.n_words_after == 1
+def test_words_that_a_measurement_showed_are_no_echo() -> None:
+    shown = seen(turn(0, "", fine()), "Output:\nlighthouse")
+    assert n_echoed(conversation(shown, turn(1, "", reading()), turn(2, "A lighthouse."))) == 0
+
+
+def test_words_that_open_an_investigation_are_no_echo() -> None:
+    turns = (turn(0, "", reading()), turn(1, "I examined it."))
+    assert n_echoed(conversation(*turns)) == 1
+    assert n_echoed(conversation(*turns, opening="Say what you examined.")) == 0
+
+
+def test_words_on_the_documents_are_no_echo_though_an_observation_stands_before_them() -> None:
+    turns = (
+        seen(
+            turn(0, "", reading()),
+            "Output:\nThe keeper examined a lighthouse.\n\nGo on.",
+        ),
+        turn(1, "They examined a lighthouse.", experiment="revision"),
+    )
+    told = conversation(*turns)
+    (*before, read, said) = told.messages
+    opened = Message("user", f"{read.content}\n\nWhat is open to you, others examined.")
+    assert n_echoed(told) == 2
+    assert n_echoed(structs.replace(told, messages=(*before, opened, said))) == 1
+
+
+def test_words_of_a_nudge_are_no_echo() -> None:
+    nudged = seen(turn(1, "What now?"), "Nobody has examined it for you.")
+    turns = (turn(0, "", reading()), nudged, turn(2, "I examined it."))
+    assert n_echoed(conversation(*turns)) == 0
 
 
 def test_without_documents_everything_is_before() -> None:
-    (_, wrong) = echoes_of(transcript_of((turn(0, "The gardener."),)), DOCUMENTS, ())
+    (_, wrong) = echoes_of(transcript_of((turn(0, "The gardener."),)), DOCUMENTS)
     assert (wrong.n_echoed_before, wrong.n_words_after) == (1, 0)
     assert wrong.share_after is None
 
 
 def test_code_is_not_the_words_of_a_model() -> None:
     (_, wrong) = echoes_of(
-        transcript_of((turn(0, "```python\nfreedom = 1\n```\nNo gardener."),)), DOCUMENTS, ()
+        transcript_of((turn(0, "```python\nfreedom = 1\n```\nNo gardener."),)), DOCUMENTS
     )
     assert wrong.words == {}
     assert wrong.n_echoed_before == 1
@@ -102,7 +146,7 @@ def test_code_is_not_the_words_of_a_model() -> None:
 
 def test_echoes_of_several_investigations_add_up() -> None:
     transcript = transcript_of((turn(0, "", reading()), turn(1, "freedom freedom gardener")))
-    (_, one) = echoes_of(transcript, DOCUMENTS, ())
+    (_, one) = echoes_of(transcript, DOCUMENTS)
     both = one + one
     assert (both.n_echoed_after, both.words) == (6, {"freedom": 4, "gardener": 2})
     assert both.share_after == one.share_after
@@ -151,7 +195,7 @@ def test_every_finding_has_one_fate_whatever_is_said(before: list[str], after: s
     found = revision_of(transcript, ("b",))
     if found:
         assert [each.finding for each in found.findings] == findings_in(transcript.turns[0])
-    for echo in echoes_of(transcript, DOCUMENTS, before):
+    for echo in echoes_of(transcript, DOCUMENTS):
         assert echo.n_echoed_after <= echo.n_words_after
 
 
@@ -171,7 +215,7 @@ def test_documents_that_ship_are_told_apart_by_their_vocabulary() -> None:
     }
     for kind, texts in sets.items():
         turns = (turn(0, "", reading()), *(turn(n, text) for n, text in enumerate(texts, start=1)))
-        found = {each.documents: each for each in echoes_of(transcript_of(turns), sets, ())}
+        found = {each.documents: each for each in echoes_of(transcript_of(turns), sets)}
         other = next(each for name, each in found.items() if name != kind)
         assert (found[kind].share_after or 0) > 0.05
         assert other.share_after == 0
