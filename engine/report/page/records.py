@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.compare.told import Told, told_in
 from engine.report.page.marks import GROUNDED, Mark
-from engine.transcript import Call, Execution, Message, Transcript, Turn
+from engine.transcript import Call, Execution, Transcript, Turn
 
 MOST_CHARS = 8_000
 """Characters of one text that are shown; the middle of a longer one is left out."""
@@ -110,7 +111,7 @@ def shorten(text: str) -> str:
 
 
 class _Sent(NamedTuple):
-    prompts: tuple[Message, ...]
+    prompts: tuple[Told, ...]
     reply: str | None
     """The model's own part of the reply; None: the conversation does not have it."""
 
@@ -123,19 +124,11 @@ class _Texts(NamedTuple):
 
 
 def _with_what_was_sent(transcript: Transcript) -> Iterator[tuple[Turn, _Sent]]:
-    messages = iter(transcript.messages)
-    observed: str | None = None
-    for turn in transcript.turns:
-        prompts: list[Message] = []
-        reply: str | None = None
-        for message in messages:
-            if message.role == "assistant":
-                reply = message.content
-                break
-            if message.content != observed:
-                prompts.append(message)
-        yield turn, _Sent(tuple(prompts), reply)
-        observed = turn.observation
+    told = [*told_in(transcript)]
+    replies = [each.content for each in transcript.messages if each.role == "assistant"]
+    for place, turn in enumerate(transcript.turns):
+        prompts = tuple(each for each in told if each.turn == turn.index)
+        yield turn, _Sent(prompts, replies[place] if place < len(replies) else None)
 
 
 def _step(turn: Turn, sent: _Sent, shown: _Texts) -> Step:
@@ -148,7 +141,7 @@ def _step(turn: Turn, sent: _Sent, shown: _Texts) -> Step:
         own=len(shown.redact(own)) if is_cut else -1,
         action=turn.action,
         finish="" if said.finish_reason == "stop" else said.finish_reason,
-        prompts=tuple((message.role, shown.of(message.content)) for message in sent.prompts),
+        prompts=tuple((told.role, shown.of(told.text)) for told in sent.prompts),
         blocks=tuple(_block(execution, said.text, shown) for execution in turn.executions),
         observation=shown.of(_beyond_output(turn)),
         read=usage.prompt_tokens,
