@@ -14,7 +14,7 @@ from engine.compare.claims.numerals import numerals
 from engine.compare.claims.prose import prose_of
 from engine.compare.claims.truth import Truth
 from engine.compare.claims.values import Claim
-from engine.transcript import Call, Execution, Origin, Transcript
+from engine.transcript import Call, Execution, Message, Origin, Transcript
 from tests.compare.snippets import SNIPPETS, evidence, score, transcript_of, turn_of
 
 TRUTH = Truth(
@@ -89,9 +89,60 @@ def test_what_a_model_reads_of_its_own_findings_supports_no_number() -> None:
     assert claim.status == "unmeasured"
 
 
+def test_a_name_that_a_model_stored_itself_supports_no_name() -> None:
+    turns = (turn_of(0, "", (finding(NAMED, ""),)), turn_of(1, NAMED))
+    assert [claim.status for claim in ledger_of(transcript_of(turns)).claims] == ["unmeasured"] * 2
+
+
+@pytest.mark.parametrize("method", ["memory.query_observations", "heritage.read_document"])
+def test_a_name_in_a_text_that_was_read_supports_no_name(method: str) -> None:
+    read = Execution(
+        code="", output=NAMED, calls=(Call(method=method, arguments={}, answer=NAMED),)
+    )
+    (claim,) = ledger_of(transcript_of((turn_of(0, "", (read,)), turn_of(1, NAMED)))).claims
+    assert claim.status == "unmeasured"
+
+
+def test_a_number_in_a_text_of_its_own_that_a_history_shows_supports_no_number() -> None:
+    text = "I have 31.7 million weights."
+    answer = {"turn": 1, "text": text, "layers": {"model.layers.0": {"std": 0.0379}}}
+    call = Call(method="history.record_turn", arguments={"text": text}, answer=answer)
+    shown = Execution(code="", output=f"{answer}", calls=(call,))
+    said = turn_of(1, f"{text} The std is 0.0379.")
+    claims = ledger_of(transcript_of((turn_of(0, "", (shown,)), said))).claims
+    assert [claim.status for claim in claims] == ["unmeasured", "grounded"]
+
+
 def test_an_answer_that_was_not_printed_supports_a_claim_too() -> None:
     (claim,) = claims_about("The min of model.layers.0.mlp.up_proj.weight is -0.41015.", "up0")[1:]
     assert (claim.status, claim.source and claim.source.call) == ("grounded", 0)
+
+
+NAMED = "It is in model.layers.7.mlp."
+
+
+def prompted(prompt: str, *, before: int) -> Transcript:
+    """An investigation that says `NAMED` twice and is told `prompt` before one of the turns."""
+    sent = [Message("assistant", NAMED)] * 2
+    sent.insert(before, Message("user", prompt))
+    made = transcript_of((turn_of(0, NAMED), turn_of(1, NAMED)))
+    return msgspec.structs.replace(made, messages=(Message("system", "Begin."), *sent))
+
+
+def test_a_name_that_a_prompt_gave_is_no_claim() -> None:
+    assert not ledger_of(prompted(f"Begin. {NAMED}", before=0)).claims
+
+
+def test_a_name_is_a_claim_until_a_prompt_gives_it() -> None:
+    (claim,) = ledger_of(prompted(NAMED, before=1)).claims
+    assert claim.place.turn == 0
+
+
+def test_a_name_that_an_observation_showed_before_a_prompt_is_a_claim() -> None:
+    made = prompted(f"Output:\n{NAMED}\n\nGo on.", before=1)
+    first = msgspec.structs.replace(made.turns[0], observation=f"Output:\n{NAMED}")
+    made = msgspec.structs.replace(made, turns=(first, made.turns[1]))
+    assert [claim.place.turn for claim in ledger_of(made).claims] == [0, 1]
 
 
 @pytest.mark.parametrize("end", [". I go on.", ": that is much.", ") is much.", ".", ", I think."])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import cast
 
-from engine.compare.claims.facts import Fact, Word, shown_by
+from engine.compare.claims.facts import Fact, Word, is_of_texts, shown_by, texts_read
 from engine.compare.claims.numerals import Numeral
 from engine.compare.claims.subjects import names_in
 from engine.compare.claims.values import Source
@@ -47,13 +47,15 @@ class Evidence:
             self._take_names(turn, place, execution)
 
     def _take_names(self, turn: int, place: int, execution: Execution) -> None:
+        read = {named.name for text in texts_read(execution) for named in names_in(text)}
         for named in names_in(execution.output[:_READ_CHARS]):
-            source = Source(
-                turn=turn, execution=place, start=named.start, end=named.end, shown=named.name
-            )
-            self._names.setdefault(named.name, source)
+            if named.name not in read:
+                source = Source(
+                    turn=turn, execution=place, start=named.start, end=named.end, shown=named.name
+                )
+                self._names.setdefault(named.name, source)
         for number, call in enumerate(execution.calls):
-            if call.error is None:
+            if call.error is None and not is_of_texts(call):
                 source = Source(turn=turn, execution=place, call=number, shown=call.method)
                 for name in _names_of(call):
                     self._names.setdefault(name, source)

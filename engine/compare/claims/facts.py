@@ -23,8 +23,10 @@ _BY_HEAD = "by_head"
 _SHARED = "weights.get_shared_weights"
 _DIGIT = re.compile(r"\d")
 _GAP = re.compile(r"[\s'\"`*\]):=|,>~≈(-]{0,12}(?:(?:is|of|are|was|has)\s{1,3})?[(\[]?")
-_OWN_WORDS = ("memory.", "heritage.")
+_TEXTS = ("memory.", "heritage.")
 """Calls that answer with texts, of the model itself or of others: nothing is measured by them."""
+_BESIDE_TEXTS = "history."
+"""Calls that answer with what they measured, beside the texts that the model gave them."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +54,7 @@ def shown_by(execution: Execution, turn: int, place: int) -> Shown:
     facts: list[Fact] = []
     words: list[Word] = []
     for number, call in enumerate(execution.calls):
-        if not call.error and not call.method.startswith(_OWN_WORDS):
+        if not call.error and not is_of_texts(call):
             source = Source(turn=turn, execution=place, call=number, shown="")
             reading = _Answer(source, facts, words, _asked(call))
             reading.take(call.answer, call.method.partition(".")[2], subject_of(call))
@@ -62,6 +64,21 @@ def shown_by(execution: Execution, turn: int, place: int) -> Shown:
                 words.append(Word(quantity="tied_embeddings", word=is_tied, source=source))
     facts += _printed(execution, turn, place)
     return facts, words
+
+
+def is_of_texts(call: Call) -> bool:
+    """Tell whether a call takes and answers texts, and measures nothing."""
+    return call.method.startswith(_TEXTS)
+
+
+def texts_read(execution: Execution) -> list[str]:
+    """Return the texts that calls answered, which were read and not measured."""
+    return [
+        text
+        for call in execution.calls
+        if is_of_texts(call) and not call.error
+        for text in _texts(call.answer)
+    ]
 
 
 def subject_of(call: Call) -> Subject:
@@ -198,13 +215,14 @@ def _subject_of_line(line: str) -> Subject | None:
 
 def _borrowed(execution: Execution) -> frozenset[str]:
     """Return the numbers, as written, in texts that were read and not measured."""
-    texts = [
-        text
-        for call in execution.calls
-        if call.method.startswith(_OWN_WORDS) and not call.error
-        for text in _texts(call.answer)
-    ]
+    texts = [*texts_read(execution), *_texts_beside(execution)]
     return frozenset(each.text for text in texts for each in digits(text[:_READ_CHARS]))
+
+
+def _texts_beside(execution: Execution) -> Iterator[str]:
+    for call in execution.calls:
+        if call.method.startswith(_BESIDE_TEXTS):
+            yield from _texts(call.answer)
 
 
 def _texts(value: object, depth: int = 0) -> Iterator[str]:

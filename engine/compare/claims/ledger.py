@@ -12,6 +12,7 @@ from engine.compare.claims.subjects import names_in
 from engine.compare.claims.truth import Truth
 from engine.compare.claims.values import Claim, Ledger, Place
 from engine.compare.own_turns import first_own_turn
+from engine.compare.told import told_in
 from engine.requirements import FINDING_CALL
 from engine.transcript import Execution, Transcript, Turn
 
@@ -42,17 +43,16 @@ class _Course:
         replies = [each.content for each in transcript.messages if each.role == "assistant"]
         self._replies = replies if len(replies) == len(transcript.turns) else None
         self._truth = truth
-        self._told = frozenset(
-            named.name
-            for each in transcript.messages[:2]
-            if each.role == "system"
-            for named in names_in(each.content)
-        )
+        self._named = [
+            (told.turn, named.name) for told in told_in(transcript) for named in names_in(told.text)
+        ]
+        self._told = frozenset[str]()
         self._evidence, self._deeds, self._code = Evidence(), Deeds(), ""
 
     def claims(self) -> Iterator[Claim]:
         for number, turn in enumerate(self._turns):
             text = self._replies[number] if self._replies else turn.completion.text
+            self._told = frozenset(name for place, name in self._named if place <= turn.index)
             self._deeds.take(turn.index, turn.executions)
             yield from self._of_text(
                 Reading(prose_of(text)), Place(turn=turn.index, start=0, end=0)

@@ -78,7 +78,7 @@ class NameClaim(NamedTuple):
 
 
 def name_claims(reading: Reading, told: frozenset[str]) -> Iterator[NameClaim]:
-    """Yield what a text asserts by name; names that the prompt `told` are none."""
+    """Yield what a text asserts by name; names that prompts `told` are none."""
     for named in names_in(reading.text):
         if named.name not in told and _asserted(reading, named.start):
             yield NameClaim(named.start, named.end, "name", named.name)
