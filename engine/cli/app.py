@@ -14,7 +14,7 @@ from inspect import signature
 from cyclopts import App, CoercionError, CycloptsError, UnusedCliTokensError
 
 from engine.cli.config_file import ConfigFile
-from engine.cli.console import occupy_closed_streams, say, tolerate
+from engine.cli.console import drawn, occupy_closed_streams, say, tolerate
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, NOT_READY, USAGE
 from engine.cli.options import Options
 from engine.errors import EngineError, NotReadyError, UsageError
@@ -60,7 +60,8 @@ def run(arguments: Sequence[str]) -> int:
     tolerate()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        result = _app(arguments)(list(arguments), result_action="return_value")
+        with drawn() as console:
+            result = _app(arguments)(list(arguments), console=console, result_action="return_value")
     except CycloptsError as error:
         say(f"error: {_explain(error)}\nTry --help.")
         return USAGE

@@ -4,7 +4,8 @@ import json
 import os
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -13,6 +14,7 @@ import msgspec
 from engine.errors import RunError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 _PIPE_WIDTH = 160
@@ -65,12 +67,33 @@ def emit_json(value: object) -> None:
 
 def emit_table(table: "Table") -> None:
     """Write a table to stdout: coloured and fitted in a terminal, plain and wide in a pipe."""
+    with drawn(width=None if is_terminal(sys.stdout) else _PIPE_WIDTH) as console:
+        console.print(table)
+
+
+@contextmanager
+def drawn(width: int | None = None) -> Generator["Console"]:
+    """Yield what draws for stdout; what it has drawn is written when the block ends.
+
+    Rich would write by itself, and end the program with a failure where nobody reads any more.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     from rich.console import Console
 
-    drawn, is_seen = StringIO(), is_terminal(sys.stdout)
-    width = None if is_seen else _PIPE_WIDTH
-    Console(file=drawn, force_terminal=is_seen, width=width).print(table)
-    emit(drawn.getvalue())
+    drawing = _Drawing()
+    yield Console(file=drawing, force_terminal=is_terminal(sys.stdout), width=width)
+    if text := drawing.getvalue():
+        emit(text)
+
+
+class _Drawing(StringIO):
+    """What is drawn for stdout, with the lines that its encoding has."""
+
+    @property
+    def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - read only
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
 
 
 def say(text: str) -> None:

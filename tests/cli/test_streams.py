@@ -13,6 +13,8 @@ from engine.events import RunEnded
 from tests.cli.program import WITHIN_S, Outcome, endpoint, events_of, outcome, two_arms
 from tests.report.making import Said, make_run
 
+PRINTING = [("phases",), ("phases", "--json"), ("--help",), ("run", "--help"), ("--version",)]
+
 
 async def shell(redirection: str, *arguments: str, cwd: Path) -> Outcome:
     """Start the program with its streams as the words of a shell say; return its exit code."""
@@ -25,7 +27,7 @@ async def shell(redirection: str, *arguments: str, cwd: Path) -> Outcome:
     return done._replace(code=int((cwd / "code").read_text()))
 
 
-@pytest.mark.parametrize("command", [("phases",), ("phases", "--json")])
+@pytest.mark.parametrize("command", PRINTING)
 async def test_a_reader_of_stdout_that_is_gone_is_no_failure(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -39,7 +41,7 @@ async def test_a_stream_that_is_closed_is_no_failure(redirection: str, tmp_path:
     assert (done.code, done.err) == (0, "")
 
 
-@pytest.mark.parametrize("command", [("phases",), ("phases", "--json")])
+@pytest.mark.parametrize("command", PRINTING)
 async def test_a_stdout_that_cannot_be_written_is_said(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
