@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from engine.branch import Happening
-from engine.events import AnyEvent, Fork, InvestigationStarted, RunEnded
+from engine.events import AnyEvent, Fork, InvestigationStarted, RunEnded, RunStarted
 from engine.fold import transcripts
 from engine.journal import read_events
 from engine.manifest import Design, read_manifest, write_manifest
@@ -282,16 +282,62 @@ def test_an_inspect_log_that_lacks_samples_is_no_success(run: Path, tmp_path: Pa
         ([RunEnded(time=100.0)], "success"),
     ],
 )
-def test_the_inspect_log_of_a_second_stage_that_was_cut_short_is_no_success(
+def test_the_inspect_log_of_a_first_stage_that_was_cut_short_is_no_success(
     tmp_path: Path, last: list[RunEnded], status: str
 ) -> None:
-    run = make_run(tmp_path / "run", talk, replicates=2)
-    manifest = read_manifest(run)
-    write_manifest(run, manifest.model_copy(update={"design": Design(until_mde=0.1)}))
-    journal = run / "events.jsonl"
-    lines = [*journal.read_bytes().splitlines()[:-1], *map(msgspec.json.encode, last)]
-    journal.write_bytes(b"".join(line + b"\n" for line in lines))
+    run = staged(make_run(tmp_path / "run", talk, replicates=2))
+    _, *events, _ = read_events(run / "events.jsonl")
+    rewrite(run, [RunStarted(time=0.0, investigations=4), *events, *last])
     assert {log["status"] for log in logs_of(run, tmp_path)} == {status}
+
+
+@pytest.mark.parametrize(
+    ("last", "unfinished"),
+    [([RunEnded(time=100.0, is_interrupted=True)], "cancelled"), ([], "started")],
+)
+def test_of_a_second_stage_that_was_cut_short_the_log_of_a_whole_arm_is_a_success(
+    tmp_path: Path, last: list[RunEnded], unfinished: str
+) -> None:
+    run = staged(make_run(tmp_path / "run", talk, replicates=3, ends=ends_but_for_the_last))
+    _, *events, _ = read_events(run / "events.jsonl")
+    second = next(n for n, event in enumerate(events) if is_of_replicate(event, 2))
+    first, later = [RunStarted(time=0.0, investigations=4), *events[:second]], events[second:]
+    rewrite(run, [*first, RunStarted(time=50.0, investigations=2), *later, *last])
+    assert statuses(run, tmp_path) == {"small": "success", "large": unfinished}
+
+
+def test_of_a_second_stage_that_was_cut_short_an_arm_that_was_not_begun_is_no_success(
+    tmp_path: Path,
+) -> None:
+    run = staged(make_run(tmp_path / "run", talk, replicates=2))
+    *events, _ = read_events(run / "events.jsonl")
+    rewrite(run, [*events, RunStarted(time=50.0, investigations=2)])
+    assert statuses(run, tmp_path) == {"small": "started", "large": "started"}
+
+
+def staged(run: Path) -> Path:
+    """The same run as one whose first stage has two replicates."""
+    changes = {"replicates": 2, "design": Design(until_mde=0.1)}
+    write_manifest(run, read_manifest(run).model_copy(update=changes))
+    return run
+
+
+def rewrite(run: Path, events: list[AnyEvent]) -> None:
+    lines = [msgspec.json.encode(event) + b"\n" for event in events]
+    (run / "events.jsonl").write_bytes(b"".join(lines))
+
+
+def is_of_replicate(event: AnyEvent, replicate: int) -> bool:
+    return isinstance(event, InvestigationStarted) and event.replicate == replicate
+
+
+def ends_but_for_the_last(case: Investigation) -> StopReason | None:
+    is_last = (case.model, case.replicate) == ("large", 2)
+    return None if is_last else StopReason.COMPLETED
+
+
+def statuses(run: Path, out: Path) -> dict[str, str]:
+    return {log["eval"]["model"]: log["status"] for log in logs_of(run, out)}
 
 
 def roots(run: Path, out: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:

@@ -16,6 +16,7 @@ from typing import IO, Literal, NamedTuple
 
 from engine.compare.catalogue import MEASURES
 from engine.compare.measures import Measures
+from engine.manifest import Manifest
 from engine.report.exports.inspect_sample import (
     Fields,
     error_fields,
@@ -63,12 +64,21 @@ class _Due(NamedTuple):
 
 
 def _due(material: Material) -> _Due:
-    """Where a second stage was cut short, nobody wrote down how many it was to have."""
-    manifest, end = material.manifest, material.end()
+    manifest, (n_investigations, end) = material.manifest, material.extent()
+    n_begun = n_investigations // (len(manifest.arms) * len(manifest.phases))
     is_cut = end is None or end.is_interrupted
-    has_stages = manifest.design.until_mde is not None
-    n_samples = manifest.design.max_replicates if is_cut and has_stages else manifest.replicates
-    return _Due(n_samples, "cancelled" if end else "started")
+    return _Due(_n_due(manifest, n_begun, is_cut=is_cut), "cancelled" if end else "started")
+
+
+def _n_due(manifest: Manifest, n_begun: int, *, is_cut: bool) -> int:
+    """Return how many replicates an arm was to have; `n_begun`: those of the stages begun.
+
+    Where a first stage was cut short, nobody knows how many a second one would have had.
+    """
+    if manifest.design.until_mde is None:
+        return manifest.replicates
+    is_open = is_cut and n_begun <= manifest.replicates
+    return manifest.design.max_replicates if is_open else max(manifest.replicates, n_begun)
 
 
 class _Log:

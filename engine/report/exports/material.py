@@ -1,14 +1,14 @@
 """What every export is made from: a run, read investigation by investigation, redacted once."""
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from pydantic import ValidationError
 
 from engine.errors import UsageError
-from engine.events import RunEnded, RunStarted
+from engine.events import AnyEvent, InvestigationEnded, RunEnded, RunStarted
 from engine.journal import read_events
 from engine.manifest import Arm, Manifest, read_manifest
 from engine.report.naming import redaction_for
@@ -32,15 +32,41 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
             if each.transcript.investigation.model in self.models:
                 yield each
 
-    def end(self) -> RunEnded | None:
-        """Return how the engine stopped working on the run; None: it works, or was killed."""
-        events = read_events(self.directory / "events.jsonl")
-        bounds = deque((each for each in events if isinstance(each, RunStarted | RunEnded)), 1)
-        return next((each for each in bounds if isinstance(each, RunEnded)), None)
+    def extent(self) -> "Extent":
+        """Return what the engine was to do, and whether it did."""
+        return _extent(read_events(self.directory / "events.jsonl"))
 
     def arm(self, model: str) -> Arm:
         """Return the arm called `model`."""
         return next(arm for arm in self.manifest.arms if arm.model == model)
+
+
+class Extent(NamedTuple):
+    """How far the work on a run went."""
+
+    n_investigations: int
+    """Of all stages that were begun, those that were never taken up included."""
+    end: RunEnded | None
+    """None: the engine works on it, or was killed."""
+
+
+def _extent(events: Iterable[AnyEvent]) -> Extent:
+    ended: set[str] = set()
+    n_investigations, end = 0, None
+    for event in events:
+        match event:
+            case InvestigationEnded() if not event.stop_reason.is_infrastructure:
+                ended.add(event.investigation)
+            case RunStarted():
+                n_investigations, end = (
+                    max(n_investigations, len(ended) + event.investigations),
+                    None,
+                )
+            case RunEnded():
+                end = event
+            case _:
+                pass
+    return Extent(n_investigations, end)
 
 
 def material_of(directory: Path, models: Sequence[str], secrets: Sequence[str]) -> Material:
