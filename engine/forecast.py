@@ -41,6 +41,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     """Hardware and way of serving, or the host of an endpoint and its name for the model."""
     phase: str
+    phase_fingerprint: str
     n: int
     """Investigations that the model ended by itself."""
     n_at_once: float
@@ -66,6 +67,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     place: str
     phase: str
+    phase_fingerprint: str
     n: int
     n_at_once: int
     """Investigations at once at most."""
@@ -90,8 +92,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_pace(work: Work, paces: Iterable[Pace]) -> Pace | None:
     """Return what is remembered of the same work under the most similar load; the latest of it."""
-    key = (work.model, work.place, work.phase)
-    same = [pace for pace in paces if (pace.model, pace.place, pace.phase) == key and pace.n]
+    same = [pace for pace in paces if _is_same(work, pace) and pace.n]
     n_at_once = min(work.n_at_once, work.n)
     return min(
         same,
@@ -150,6 +151,11 @@ def together(bands: Sequence[Band]) -> Band:
 def one_after_another(bands: Sequence[Band]) -> Band:
     """Return how long all of them take in turn."""
     return sum(bands[1:], bands[0])
+
+
+def _is_same(work: Work, pace: Pace) -> bool:
+    asked = (work.model, work.place, work.phase_fingerprint)
+    return asked == (pace.model, pace.place, pace.phase_fingerprint)
 
 
 def _error(work: Work, pace: Pace) -> float:

@@ -1,5 +1,6 @@
 """Phase: the definition of an experimental condition, as data. No file is read here."""
 
+from hashlib import blake2b
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -165,6 +166,11 @@ class Phase(_Value):
                 f"heritage begins with {self.heritage.begins!r}, and the experiments are: {known}"
             )
         return self
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that it says: another phase may have its key."""
+        return blake2b(self.model_dump_json().encode(), digest_size=16).hexdigest()
 
     def has_heritage(self, experiment: str) -> bool:
         """Tell whether the documents are granted in the experiment of this name."""

@@ -15,6 +15,7 @@ from engine.compare.measures import Measures
 from engine.endpoint import Endpoint
 from engine.errors import EngineError
 from engine.forecast import Pace, Work
+from engine.phase import Phase
 from engine.report.run import Run
 from engine.settings import read_settings
 from servers.hardware import HardwareProfile
@@ -36,6 +37,7 @@ def works_of(study: Study) -> tuple[Work, ...]:
             model=model,
             place=places[model],
             phase=phase,
+            phase_fingerprint=study.phase(phase).fingerprint,
             n=n,
             n_at_once=study.concurrency,
             n_beside=_n_beside(study),
@@ -45,7 +47,10 @@ def works_of(study: Study) -> tuple[Work, ...]:
 
 
 def read_paces() -> tuple[Pace, ...]:
-    """Return what is remembered, oldest first; lines that were torn are left out."""
+    """Return what is remembered, oldest first.
+
+    Lines that were torn are left out, and those that do not say which phase it was.
+    """
     try:
         with _path().open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _MOST_BYTES))
@@ -62,7 +67,7 @@ def remember(study: Study, run: Run) -> None:
         msgspec.json.encode(pace)
         for model in study.models
         for phase in study.phases
-        if (pace := _pace(study, run, model, phase.key, places[model])) is not None
+        if (pace := _pace(study, run, model, phase, places[model])) is not None
     ]
     with suppress(OSError):
         _path().parent.mkdir(parents=True, exist_ok=True)
@@ -107,12 +112,12 @@ def _remote_place(endpoint: Endpoint) -> str:
     return f"{urlsplit(endpoint.url).hostname} as {endpoint.served_model}"
 
 
-def _pace(study: Study, run: Run, model: str, phase: str, place: str) -> Pace | None:
+def _pace(study: Study, run: Run, model: str, phase: Phase, place: str) -> Pace | None:
     """Return the pace of those that went from begin to end in one go, and were their own."""
     kept = [
         (item, transcript.started)
         for item, transcript in zip(run.measures, run.transcripts, strict=True)
-        if item.model == model and item.phase == phase and _counts(item)
+        if item.model == model and item.phase == phase.key and _counts(item)
     ]
     if not kept:
         return None
@@ -122,7 +127,8 @@ def _pace(study: Study, run: Run, model: str, phase: str, place: str) -> Pace | 
     return Pace(
         model=model,
         place=place,
-        phase=phase,
+        phase=phase.key,
+        phase_fingerprint=phase.fingerprint,
         n=len(kept),
         n_at_once=max(1.0, sum(durations) / max(span_s, 1e-3)),
         n_beside=_n_beside(study),

@@ -40,6 +40,7 @@ def planned_outlook(plan: LaunchPlan, phases: tuple[str, ...], amount: Amount) -
             model=server.model,
             place=local_place(_KINDS[server.runtime], server.quantization, plan.hardware),
             phase=phase.key,
+            phase_fingerprint=phase.fingerprint,
             n=amount.replicates,
             n_at_once=amount.concurrency or DEFAULT_CONCURRENCY,
             n_beside=len(plan.servers) - 1 if plan.mode == "together" else 0,

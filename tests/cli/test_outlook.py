@@ -36,6 +36,23 @@ async def test_a_first_run_says_that_it_does_not_know_and_the_second_does(
     assert remembered[0]["place"] == "127.0.0.1 as served-model"
 
 
+async def test_a_phase_of_ones_own_is_not_foretold_from_a_shipped_one_of_its_name(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "own" / "comparison"
+    own.mkdir(parents=True)
+    stages = '[[experiments]]\nname = "first"\nprompt = "first.md"\n'
+    (own / "phase.toml").write_text(f'title = "Mine"\nasks = "?"\n{stages}')
+    (own / "first.md").write_text("Measure something about yourself.")
+    async with endpoint() as server:
+        await run(*two_arms(server), "--out", "one", cwd=tmp_path)
+        flags = (*two_arms(server), "--dry-run")
+        shipped = await run(*flags, cwd=tmp_path)
+        mine = await run("compare", "--phase", "own/comparison", *flags, cwd=tmp_path)
+    assert "going by 2 investigations remembered" in shipped.err
+    assert "forecast: not known yet" in mine.err
+
+
 async def test_a_torn_memory_is_passed_over(tmp_path: Path, own_memory: Path) -> None:
     own_memory.parent.mkdir(parents=True)
     own_memory.write_bytes(b'{"model": "a", "pla')

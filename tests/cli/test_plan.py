@@ -12,6 +12,7 @@ from engine.cli.planning import Alternate, Wanted, find_models, find_precision
 from engine.cli.presets import presets
 from engine.errors import NotReadyError, UsageError
 from engine.settings import Settings
+from phases.load import get_phase
 from servers.hardware import PROFILES
 from servers.presets import PRESETS
 from tests.engine.paces import make_pace
@@ -44,8 +45,10 @@ def test_plan_says_how_long_runs_on_such_servers_took(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     plan(wanted=_T4_PAIR)
     assert "Forecast: not known yet" in capsys.readouterr().out
+    at = {"place": "vllm 4bit on Tesla T4", "phase": "comparison"}
+    fingerprint = get_phase("comparison").fingerprint
     paces = [
-        make_pace(model=model, place="vllm 4bit on Tesla T4", phase="comparison", each_s=3600.0)
+        make_pace(**at, model=model, phase_fingerprint=fingerprint, each_s=3600.0)
         for model in ("qwen2.5-3b", "qwen2.5-7b")
     ]
     (tmp_path / "phaselab").mkdir()

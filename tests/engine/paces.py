@@ -8,6 +8,7 @@ def make_pace(**changes: object) -> Pace:
         "model": "m",
         "place": "here",
         "phase": "1a",
+        "phase_fingerprint": "p",
         "n": 20,
         "n_at_once": 8.0,
         "n_beside": 1,

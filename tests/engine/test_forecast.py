@@ -18,7 +18,13 @@ from tests.engine.paces import make_pace
 
 
 def make_work(n: int = 80, n_at_once: int = 8, **changes: object) -> Work:
-    fields: dict[str, object] = {"model": "m", "place": "here", "phase": "1a", "n_beside": 1}
+    fields: dict[str, object] = {
+        "model": "m",
+        "place": "here",
+        "phase": "1a",
+        "phase_fingerprint": "p",
+        "n_beside": 1,
+    }
     return Work(n=n, n_at_once=n_at_once, **(fields | changes))  # pyright: ignore[reportArgumentType]
 
 
@@ -82,9 +88,13 @@ def test_a_band_of_a_run_is_in_order(n_turns: int, ended: int, left: int, rate: 
     assert 0 <= band.low_s <= band.likely_s <= band.high_s
 
 
-def test_only_the_same_model_place_and_phase_are_remembered() -> None:
-    others = [make_pace(model="x"), make_pace(place="x"), make_pace(phase="x"), make_pace(n=0)]
+def test_only_the_same_model_and_place_are_remembered() -> None:
+    others = [make_pace(model="x"), make_pace(place="x"), make_pace(n=0)]
     assert find_pace(make_work(), others) is None
+
+
+def test_another_phase_of_the_same_name_is_not_remembered() -> None:
+    assert find_pace(make_work(), [make_pace(phase_fingerprint="q")]) is None
 
 
 def test_the_most_similar_load_counts_and_of_those_the_latest() -> None:
