@@ -12,7 +12,7 @@ from engine.compare.claims.counts import ClaimCounts
 from engine.compare.own_turns import first_own_turn, own_turns
 from engine.compare.turns import Repairs, TurnCounts, counts_of, repairs_of
 from engine.purity import Leak
-from engine.transcript import RequirementCheck, StopReason, Transcript
+from engine.transcript import RequirementCheck, StopReason, Transcript, Turn
 
 LIMITS = frozenset(
     {
@@ -114,37 +114,23 @@ def measure(
     case, reason = transcript.investigation, transcript.stop_reason
     every = counts_of(transcript) if counts is None else counts
     turns, own = every[first_own_turn(transcript) :], own_turns(transcript)
-    errors = [each.error for turn in own for each in turn.executions if each.error]
-    inherited = every[: transcript.origin.n_turns] if transcript.origin else ()
+    errors = _error_kinds(own)
     return Measures(
         investigation=case.id,
         model=case.model,
         phase=case.phase,
         replicate=case.replicate,
         seed=case.seed,
-        turns=len(turns),
-        inherited_turns=len(inherited),
-        inherited_tokens=sum(turn.prompt_tokens + turn.completion_tokens for turn in inherited),
-        code_blocks_executed=sum(turn.code_blocks for turn in turns),
-        execution_errors=len(errors),
-        execution_error_kinds=dict(sorted(Counter(error.kind for error in errors).items())),
-        harness_errors=sum(turn.harness_errors for turn in turns),
+        **_inherited(transcript, every),
+        **_done(turns),
+        **_idle(turns),
+        **_tokens(turns),
+        execution_errors=sum(errors.values()),
+        execution_error_kinds=errors,
         repairs=repairs_of(own),
-        introspection_calls=sum(turn.calls for turn in turns),
-        failed_calls=sum(turn.failed_calls for turn in turns),
-        functions_used=len(_functions(turns)),
         functions_granted=functions_granted,
-        help_blocks=sum(turn.help_blocks for turn in turns),
-        findings=sum(turn.findings_written for turn in turns),
-        findings_read=sum(turn.findings_read for turn in turns),
-        repeated_turns=sum(turn.is_repeat for turn in turns),
-        silent_turns=sum(turn.is_silent for turn in turns),
-        cut_turns=sum(turn.is_cut for turn in turns),
         requirements=_requirements(transcript),
         claims=claims or ClaimCounts(),
-        prompt_tokens=sum(turn.prompt_tokens for turn in turns),
-        completion_tokens=sum(turn.completion_tokens for turn in turns),
-        cached_tokens=sum(turn.cached_tokens for turn in turns),
         model_s=round(sum(turn.model_s for turn in turns), 6),
         execution_s=round(sum(turn.execution_s for turn in turns), 6),
         duration_s=round((transcript.ended or transcript.started) - transcript.started, 6),
@@ -155,6 +141,54 @@ def measure(
         is_infrastructure=reason is None or reason.is_infrastructure,
         detail=transcript.detail,
     )
+
+
+_Counts = dict[str, int]
+"""Fields of `Measures`, by name."""
+
+
+def _inherited(transcript: Transcript, turns: Sequence[TurnCounts]) -> _Counts:
+    shared = turns[: transcript.origin.n_turns] if transcript.origin else ()
+    return {
+        "inherited_turns": len(shared),
+        "inherited_tokens": sum(turn.prompt_tokens + turn.completion_tokens for turn in shared),
+    }
+
+
+def _done(turns: Sequence[TurnCounts]) -> _Counts:
+    return {
+        "turns": len(turns),
+        "code_blocks_executed": sum(turn.code_blocks for turn in turns),
+        "harness_errors": sum(turn.harness_errors for turn in turns),
+        "introspection_calls": sum(turn.calls for turn in turns),
+        "failed_calls": sum(turn.failed_calls for turn in turns),
+        "functions_used": len(_functions(turns)),
+        "help_blocks": sum(turn.help_blocks for turn in turns),
+        "findings": sum(turn.findings_written for turn in turns),
+        "findings_read": sum(turn.findings_read for turn in turns),
+    }
+
+
+def _idle(turns: Sequence[TurnCounts]) -> _Counts:
+    return {
+        "repeated_turns": sum(turn.is_repeat for turn in turns),
+        "silent_turns": sum(turn.is_silent for turn in turns),
+        "cut_turns": sum(turn.is_cut for turn in turns),
+    }
+
+
+def _tokens(turns: Sequence[TurnCounts]) -> _Counts:
+    return {
+        "prompt_tokens": sum(turn.prompt_tokens for turn in turns),
+        "completion_tokens": sum(turn.completion_tokens for turn in turns),
+        "cached_tokens": sum(turn.cached_tokens for turn in turns),
+    }
+
+
+def _error_kinds(turns: Sequence[Turn]) -> dict[str, int]:
+    """Return by kind how many executions failed."""
+    errors = (each.error for turn in turns for each in turn.executions if each.error)
+    return dict(sorted(Counter(error.kind for error in errors).items()))
 
 
 def _functions(turns: Sequence[TurnCounts]) -> frozenset[str]:
