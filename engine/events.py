@@ -115,7 +115,7 @@ class Compacted(Event, frozen=True, tag="compacted"):
     completion: Completion
     """The summary."""
     messages: tuple[Message, ...]
-    """The conversation from here on."""
+    """The conversation from here on; none: the summary is blank, and it stays as it was."""
 
 
 class TurnEnded(Event, frozen=True, tag="turn_ended"):

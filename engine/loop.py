@@ -239,7 +239,8 @@ class _Course:
         """Let the conversation go on from the model's own summary of it, if there is one to make.
 
         Raises:
-            ContextOverflowError: there is nothing left to summarise, or no room for a summary.
+            ContextOverflowError: there is nothing left to summarise, no room for a summary, or
+                summaries come back blank.
         """
         standing, seed = self._standing, self._summary_seed()
         requests = summary_requests(self._phase, standing, window=window, prompt=prompt, seed=seed)
@@ -356,7 +357,7 @@ class _Course:
         return await count(standing.conversation) or estimate
 
     def _summary_seed(self) -> int:
-        return turn_seed(self._case.seed, -1 - self._standing.n_compactions, self._case.stream)
+        return turn_seed(self._case.seed, -1 - self._standing.n_summaries, self._case.stream)
 
     def _limit(self) -> StopReason | None:
         """Return the limit that the whole investigation has reached, or None."""

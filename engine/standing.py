@@ -42,6 +42,10 @@ class Standing:
     opened_at: Ledger = field(default_factory=Ledger)
     """What was spent when it opened."""
     n_compactions: int = 0
+    n_summaries: int = 0
+    """Those that were received, blank ones included."""
+    n_blank: int = 0
+    """Blank ones since the last compaction."""
     asked: CompletionReceived | None = None
     """A completion that was received and not acted on yet."""
     acting_since: float = 0.0
@@ -129,11 +133,14 @@ class Standing:
         self.asked, self.acting_since = event, event.completion.received
 
     def _compact(self, event: Compacted) -> None:
-        usage = event.completion.usage
-        self.ledger = self.ledger.spend_tokens(usage)
+        self.ledger = self.ledger.spend_tokens(event.completion.usage)
+        self.n_summaries += 1
+        if not event.messages:
+            self.n_blank += 1
+            return
         self.conversation, self.unsent = Conversation(event.messages), None
         self.latest, self.uncounted = None, [message.content for message in event.messages]
-        self.n_compactions += 1
+        self.n_compactions, self.n_blank = self.n_compactions + 1, 0
 
     def _end_turn(self, event: TurnEnded) -> None:
         assert self.asked is not None, "a turn ends after its completion"

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from engine.chat import ChatRequest
-from engine.chat.scripted import ScriptedBackend
+from engine.chat.scripted import Script, ScriptedBackend
 from engine.compaction import compacted, summary_requests
 from engine.context import is_full
 from engine.errors import ContextOverflowError
-from engine.events import Compacted, CompletionReceived, Event
-from engine.loop import investigate
+from engine.events import Compacted, CompletionReceived, Event, TurnEnded
+from engine.loop import investigate, turn_seed
 from engine.phase import Experiment, Phase
 from engine.standing import Standing
 from engine.transcript import Completion, Conversation, Message, StopReason, Usage
@@ -54,6 +54,17 @@ def number_in(conversation: Conversation) -> int:
     return max(counted, default=0)
 
 
+def blank_at_first(conversation: Conversation, seed: int) -> str:
+    """Count, and have nothing to say when a summary is asked for the first time."""
+    return " \n" if seed == turn_seed(CASE.seed, -1) else counting(conversation, seed)
+
+
+def never_summing_up(conversation: Conversation, seed: int) -> str:
+    """Count, and have nothing to say whenever a summary is asked for."""
+    said = counting(conversation, seed)
+    return "" if said.startswith("I have") else said
+
+
 class StoppedError(Exception):
     """A first completion was recorded."""
 
@@ -70,9 +81,9 @@ class Stopping(Kept):
 class Watching:
     """A backend that keeps every conversation it was asked to continue."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Script = counting) -> None:
         self.sent: list[tuple[Message, ...]] = []
-        self._inner = ScriptedBackend(counting, max_model_len=WINDOW)
+        self._inner = ScriptedBackend(answer, max_model_len=WINDOW)
 
     async def complete(self, request: ChatRequest) -> Completion:
         self.sent.append(tuple(request.conversation.messages))
@@ -148,14 +159,15 @@ async def test_nothing_is_asked_for_after_a_summary_that_spent_the_last_tokens()
     assert isinstance(kept.events[-2], Compacted), "the experiment ends right after it"
 
 
-async def test_after_a_resume_the_request_is_the_one_that_was_on_its_way() -> None:
-    chat, n_before = Watching(), 0
+@pytest.mark.parametrize("answer", [counting, blank_at_first])
+async def test_after_a_resume_the_request_is_the_one_that_was_on_its_way(answer: Script) -> None:
+    chat, n_before = Watching(answer), 0
     async with parts_with(chat, phase=long_phase(TURNS)) as (parts, kept):
         await investigate(CASE, replace(parts, window=WINDOW))
         for place, event in enumerate(kept.events):
             if not isinstance(event, CompletionReceived | Compacted):
                 continue
-            revived = Watching()
+            revived = Watching(answer)
             going = replace(again(parts, revived), window=WINDOW, record=Stopping())
             with suppress(StoppedError):
                 await investigate(CASE, going, kept.events[:place])
@@ -186,6 +198,53 @@ async def test_a_server_that_does_not_count_is_asked_for_summaries_too() -> None
     async with parts_with(Uncounted(), phase=long_phase(60)) as (parts, kept):
         assert await investigate(CASE, replace(parts, window=WINDOW)) == StopReason.TURN_LIMIT
     assert any(isinstance(event, Compacted) for event in kept.events)
+
+
+async def test_a_blank_summary_is_recorded_and_asked_for_once_more() -> None:
+    async with parts_with(Watching(blank_at_first), phase=long_phase(TURNS)) as (parts, kept):
+        assert await investigate(CASE, replace(parts, window=WINDOW)) == StopReason.TURN_LIMIT
+    first, second = [event for event in kept.events if isinstance(event, Compacted)][:2]
+    assert (first.completion.text, first.messages) == (" \n", ())
+    assert "I have counted to" in second.messages[1].content
+    assert first.seed != second.seed
+
+
+async def test_what_was_known_survives_a_blank_summary() -> None:
+    async with parts_with(Watching(blank_at_first), phase=long_phase(TURNS)) as (parts, kept):
+        await investigate(CASE, replace(parts, window=WINDOW))
+    last = [event for event in kept.events if isinstance(event, CompletionReceived)][-1]
+    assert f"n = {TURNS}" in last.completion.text
+
+
+async def test_without_summaries_the_window_is_used_to_its_end_and_nothing_is_forgotten() -> None:
+    chat = Watching(never_summing_up)
+    async with parts_with(chat, phase=long_phase()) as (parts, kept):
+        assert await investigate(CASE, replace(parts, window=WINDOW)) == StopReason.CONTEXT_FULL
+    assert sum(isinstance(event, Compacted) for event in kept.events) == 2
+    assert isinstance(kept.events[-2], TurnEnded), "turns went on after the last of them"
+    asked = [sent for sent in chat.sent if "Summarise it" not in sent[-1].content]
+    assert all(after[: len(before)] == before for before, after in pairwise(asked))
+
+
+def test_a_summary_asked_for_again_leaves_out_what_stays_and_has_the_room_of_a_reply() -> None:
+    standing, phase = Standing(opening="The task.", n_blank=1), long_phase()
+    said = [Message("system", "You are."), Message("user", standing.opening)]
+    said += [Message("assistant", "reply " * 40), Message("user", "output " * 20)] * 9
+    for message in said:
+        standing.conversation.append(message)
+    (request,) = summary_requests(phase, standing, window=WINDOW, prompt=1600, seed=1)
+    assert len(request.conversation.messages) < len(said)
+    assert request.max_tokens >= phase.sampling.max_tokens
+
+
+def test_a_blank_summary_is_no_compaction_and_spends_its_tokens() -> None:
+    standing = Standing()
+    standing.conversation.append(Message("system", "You are."))
+    usage = Usage(prompt_tokens=1500, completion_tokens=300)
+    reply = Completion(text="", finish_reason="length", usage=usage, sent=0, received=0)
+    standing.take(Compacted(time=0, investigation=CASE.id, seed=1, completion=reply, messages=()))
+    assert (standing.n_compactions, standing.ledger.tokens) == (0, 1800)
+    assert len(standing.conversation.messages) == 1
 
 
 def test_nothing_of_the_experiment_before_stays_behind_the_prompt_of_the_open_one() -> None:
