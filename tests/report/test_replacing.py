@@ -1,5 +1,7 @@
 """Files that are replaced: all or none, and nothing of anybody else's on the way."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -29,15 +31,37 @@ def test_the_files_of_a_run_stay_as_they_were_where_the_last_cannot_be_written(r
     assert not list(run.rglob("*.part"))
 
 
-def test_a_file_that_fails_after_others_took_their_places_says_how_many(tmp_path: Path) -> None:
+def test_nothing_takes_its_place_where_one_file_is_not_on_the_disk(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
+    (tmp_path / "a").write_bytes(b"old")
 
     def fill() -> None:
         with replacing() as files:
             files.add(tmp_path / "a", b"new")
             files.add(folder / "b", b"new")
             shutil.rmtree(folder)
+
+    with pytest.raises(RunError, match=r"b: .*files in the run directory are as they were"):
+        fill()
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_a_file_that_fails_after_others_took_their_places_says_how_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def failing(part: Path, target: Path) -> Path:
+        if target.name == "b":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(part, target)
+
+    def fill() -> None:
+        with replacing() as files:
+            files.add(tmp_path / "a", b"new")
+            files.add(tmp_path / "b", b"new")
+            monkeypatch.setattr(Path, "replace", failing)
 
     with pytest.raises(RunError, match=r"b: .*Of 2 files of the run directory 1 are new"):
         fill()
