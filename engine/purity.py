@@ -111,6 +111,8 @@ class Forbidden:
 
 def _places(words: list[str], n: int, grams: frozenset[Gram]) -> Iterator[int]:
     """Yield where one of `grams` begins; of overlapping ones the first only."""
+    if grams.isdisjoint(zip(*(words[start:] for start in range(n)), strict=False)):
+        return
     end = 0
     for place in range(len(words) - n + 1):
         if place >= end and tuple(words[place : place + n]) in grams:
@@ -166,16 +168,20 @@ def leaks_of(transcript: Transcript, forbidden: Forbidden) -> tuple[Leak, ...]:
 
 
 def _leaks_of_texts(transcript: Transcript, forbidden: Forbidden) -> Iterator[Leak]:
-    own, told = " ", set[str]()
+    own, told, looked_at = " ", set[str](), set[tuple[str, str]]()
     for turn, seen in _seen(transcript):
         experiment = turn.experiment
         for each in seen:
             if each.place == "reply":
                 own += " ".join(_words(each.text)) + " "
                 continue
+            # An observation is a message of the next turn.
+            if (experiment, each.text) in looked_at:
+                continue
+            looked_at.add((experiment, each.text))
             for found, excerpt in forbidden.look(each.text, experiment, own):
                 if found in told:
-                    continue  # an output is an observation, and then a message
+                    continue  # an output is an observation
                 told.add(found)
                 yield Leak(
                     place=each.place,
