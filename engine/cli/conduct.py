@@ -13,7 +13,7 @@ from engine.cli.paces import remember
 from engine.cli.ready import Ready, made_ready
 from engine.cli.record import check_alike, check_unchanged
 from engine.cli.recorded import Recorded, cases_in, recorded_in
-from engine.cli.report import write_out
+from engine.cli.report import read, write_out
 from engine.cli.room import room_kept
 from engine.cli.stage import carried_out
 from engine.cli.stopping import until_deadline
@@ -24,7 +24,7 @@ from engine.journal import locked, writing
 from engine.manifest import Manifest, read_manifest, write_manifest
 from engine.record import Record
 from engine.report.purity import write_secrets
-from engine.report.run import Run, check_cases, read_run
+from engine.report.run import Run, check_cases
 
 
 class Outcome(NamedTuple):
@@ -95,7 +95,7 @@ async def _record(study: Study, ready: Ready, place: _Place, recorded: Recorded)
         while not n_left and (further := await _further(study, place, journal)):
             study, recorded = further
             n_left = await _stage(study, ready, journal, place.drain, recorded)
-    result = read_run(place.directory)
+    result = read(place.directory)
     write_out(result)
     if not is_resumed:
         remember(study, result)
@@ -115,7 +115,7 @@ async def _further(study: Study, place: _Place, journal: Record) -> tuple[Study,
     if study.options.until_mde is None:
         return None
     await journal.commit()
-    more = enlarged(study, read_run(place.directory))
+    more = enlarged(study, read(place.directory))
     return more and (more, recorded_in(place.directory, more))
 
 
@@ -126,7 +126,7 @@ def _files_written_anyhow(directory: Path) -> Generator[None]:
         yield
     except BaseException:
         try:
-            write_out(read_run(directory))
+            write_out(read(directory))
         except EngineError as error:
             say(f"{error} `report {directory}` writes what is derived from the journal anew.")
         raise

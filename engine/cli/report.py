@@ -21,6 +21,9 @@ from engine.report.replacing import replacing
 from engine.report.run import Run, read_run
 from engine.report.table import Table, markdown, sentences_of, tables_of
 
+_LARGE_BYTES = 20_000_000
+"""A run of this size takes a few seconds."""
+
 
 def report(
     run: Path,
@@ -40,7 +43,7 @@ def report(
     as_json
         Print the summary as JSON.
     """
-    found = read_run(run)
+    found = read(run)
     try:
         write_out(found)
     except RunError as error:
@@ -52,6 +55,19 @@ def report(
     say(f"run directory: {run}")
     if is_opened and not (page.exists() and webbrowser.open(page.resolve().as_uri())):
         say("no browser was found here: open report.html in one, or copy it to where there is one.")
+
+
+def read(directory: Path) -> Run:
+    """Read a run, and say so where that takes seconds.
+
+    Raises:
+        UsageError: it is no run directory, is damaged, or was written by another version.
+    """
+    journal = directory / "events.jsonl"
+    n_bytes = journal.stat().st_size if journal.exists() else 0
+    if n_bytes > _LARGE_BYTES:
+        say(f"working out what {n_bytes / 1e6:,.0f} MB of events show; all of it is recorded.")
+    return read_run(directory)
 
 
 def write_out(found: Run) -> None:
