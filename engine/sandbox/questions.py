@@ -19,16 +19,18 @@ MAX_CALLS = 2_000
 """Questions of one block."""
 MAX_BYTES = 16 << 20
 """Questions and answers of one block together, as JSON, and what their arguments weigh besides."""
-MAX_ARGUMENTS_BYTES = 256 << 10
-"""Arguments of one question, as they are sent."""
+MAX_ARGUMENTS_BYTES = 160 << 10
+"""Arguments of one question, as they are sent: they are decoded at once, and everybody waits. The
+64 KiB of JSON that a capability takes have no more, even as numbers, which JSON writes shorter."""
 MAX_ANSWER_BYTES = 8 << 20
 MAX_ARRAYS_BYTES = 1 << 30
 """Arrays in the answers of one block together."""
 MAX_LEVELS = 32
 """Lists and dictionaries inside one another in an argument: far from where encoders give up, and
 no record of a call is mostly indentation."""
-MAX_VALUES = 100_000
-"""Values in the arguments of one question: all are looked at, and other blocks wait meanwhile."""
+MAX_VALUES = 32_768
+"""Values in the arguments of one question: all are looked at, and everybody waits meanwhile. No
+64 KiB of JSON have more."""
 _VALUE_BYTES = 64
 """What a value in an argument takes in memory besides its text."""
 _FORMS = frozenset({dict, list, str, int, float, bool, type(None)})
@@ -96,9 +98,10 @@ class Questions:
         if self._is_spent():
             # Not recorded: the record must stay small, too.
             return Reply(Refused(ask.id, "RuntimeError", _SPENT))
-        question = self._opened(ask)
-        if isinstance(question, str):
-            return Reply(Refused(ask.id, "TypeError", question))
+        try:
+            question = self._opened(ask)
+        except CapabilityError as error:
+            return Reply(Refused(ask.id, error.kind, str(error)))
         if self._left_s <= 0:
             return Reply(self._refused(question, "RuntimeError", _LATE))
         async with rest():
@@ -109,16 +112,20 @@ class Questions:
         self._n_asked += 1
         return self._n_asked > MAX_CALLS or self._n_bytes >= MAX_BYTES
 
-    def _opened(self, ask: Ask) -> _Question | str:
-        """Count what is asked and return it, or what is wrong with the arguments."""
-        if memoryview(ask.arguments).nbytes > MAX_ARGUMENTS_BYTES:
-            return _TOO_LARGE
+    def _opened(self, ask: Ask) -> _Question:
+        """Count what is asked and return it.
+
+        Raises:
+            CapabilityError: the arguments are too large, too many, too deep, or not plain.
+        """
+        n_packed = memoryview(ask.arguments).nbytes
+        if n_packed > MAX_ARGUMENTS_BYTES:
+            raise CapabilityError("ValueError", _TOO_LARGE)
+        # Packed, too: what is refused below was looked at all the same.
+        self._n_bytes += len(ask.method) + n_packed
         arguments = _unpacked(ask.arguments)
         n_values = _n_plain(arguments)
-        if n_values is None:
-            return _NOT_PLAIN
-        n_bytes = len(ask.method) + len(msgspec.json.encode(arguments))
-        self._n_bytes += n_bytes + n_values * _VALUE_BYTES
+        self._n_bytes += len(msgspec.json.encode(arguments)) + n_values * _VALUE_BYTES
         return _Question(ask.id, ask.method, arguments)
 
     async def _put(self, ask: _Question) -> Reply:
@@ -173,8 +180,11 @@ class Questions:
 
         Recorded if JSON has a form for it and the record has room.
         """
-        question = _SPENT if self._is_spent() else self._opened(ask)
-        if isinstance(question, str):
+        if self._is_spent():
+            return Refused(ask.id, kind, message)
+        try:
+            question = self._opened(ask)
+        except CapabilityError:
             return Refused(ask.id, kind, message)
         return self._refused(question, kind, message)
 
@@ -192,11 +202,10 @@ _SPENT = (
     f"too many introspection calls in one block (at most {MAX_CALLS:,}, {MAX_BYTES >> 20} MiB of "
     "answers): go on in the next one"
 )
-_NOT_PLAIN = (
-    f"arguments must be plain JSON values, at most {MAX_VALUES:,}, nested at most {MAX_LEVELS} "
-    "levels deep"
-)
-_TOO_LARGE = f"arguments may have at most {MAX_ARGUMENTS_BYTES >> 10} KiB"
+_NOT_PLAIN = "arguments must be plain JSON values, with text as the keys of dictionaries"
+_TOO_MANY = f"arguments may have at most {MAX_VALUES:,} values: pass less of it"
+_TOO_DEEP = f"arguments may be nested at most {MAX_LEVELS} levels deep"
+_TOO_LARGE = f"arguments may have at most {MAX_ARGUMENTS_BYTES >> 10} KiB: pass less of it"
 _LATE = "the answers to this block took too long together: go on in the next one"
 _TOO_MANY_ARRAYS = (
     f"too many arrays in one block (at most {MAX_ARRAYS_BYTES >> 20} MiB): go on in the next one"
@@ -210,20 +219,25 @@ def _unpacked(arguments: msgspec.Raw) -> dict[str, object]:
         raise ViolationError(f"unreadable arguments ({type(error).__name__})") from error
 
 
-def _n_plain(arguments: dict[str, object]) -> int | None:
+def _n_plain(arguments: dict[str, object]) -> int:
     """Return the number of values, all of which have a form in JSON.
 
-    None if one has not, or they are too many or nested too deep.
+    Raises:
+        CapabilityError: one has not, or they are too many or nested too deep.
     """
     level: list[object] = [arguments]
     n_left = MAX_VALUES
     for _ in range(MAX_LEVELS + 1):
         inner = list(islice(chain.from_iterable(map(_inside, level)), n_left + 1))
         n_left -= len(inner)
+        if n_left < 0:
+            raise CapabilityError("ValueError", _TOO_MANY)
         level = [each for each in inner if isinstance(each, _NESTING)]
-        if n_left < 0 or not _have_forms(inner, level):
-            return None
-    return None if level else MAX_VALUES - n_left
+        if not _have_forms(inner, level):
+            raise CapabilityError("TypeError", _NOT_PLAIN)
+    if level:
+        raise CapabilityError("ValueError", _TOO_DEEP)
+    return MAX_VALUES - n_left
 
 
 def _inside(value: object) -> Iterable[object]:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from engine.introspection.arguments import MAX_BYTES, canonical
 from engine.sandbox import questions as asking
 from engine.sandbox.protocol import Answered, Ask, Refused, ViolationError
 from engine.sandbox.questions import (
@@ -42,11 +43,11 @@ async def test_an_argument_as_deep_as_allowed_is_answered() -> None:
 
 
 @pytest.mark.parametrize("n_levels", [MAX_LEVELS + 1, 500])
-async def test_an_argument_nested_deeper_is_a_type_error_that_says_the_limit(n_levels: int) -> None:
+async def test_an_argument_nested_deeper_is_refused_by_the_limit(n_levels: int) -> None:
     questions = Questions(_echo, 5.0, Shelf())
     reply = await questions.reply(_nested(n_levels))
-    what = "arguments must be plain JSON values, at most 100,000, nested at most 32 levels deep"
-    assert reply.frame == Refused(1, "TypeError", what)
+    what = "arguments may be nested at most 32 levels deep"
+    assert reply.frame == Refused(1, "ValueError", what)
     assert questions.calls == ()
 
 
@@ -65,11 +66,35 @@ async def test_answers_that_took_too_long_together_are_followed_by_a_recorded_re
     assert questions.calls[-1].error == ExecutionError("RuntimeError", late)
 
 
-@pytest.mark.parametrize(("n_more", "frame"), [(0, Answered), (1, Refused)])
-async def test_an_argument_has_a_bounded_number_of_values(n_more: int, frame: type) -> None:
-    values = [0] * (MAX_VALUES - 1 + n_more)
-    reply = await Questions(_echo, 5.0, Shelf()).reply(_ask(x=values))
-    assert type(reply.frame) is frame
+async def test_as_many_values_as_allowed_are_answered() -> None:
+    reply = await Questions(_echo, 5.0, Shelf()).reply(_ask(x=[0] * (MAX_VALUES - 1)))
+    assert isinstance(reply.frame, Answered)
+
+
+@pytest.mark.parametrize("value", [0, {}, b"x", [[]]])
+async def test_more_values_are_refused_by_the_limit_whatever_they_are(value: object) -> None:
+    reply = await Questions(_echo, 5.0, Shelf()).reply(_ask(x=[value] * MAX_VALUES))
+    what = "arguments may have at most 32,768 values: pass less of it"
+    assert reply.frame == Refused(1, "ValueError", what)
+
+
+async def test_whatever_a_capability_takes_is_within_the_limits() -> None:
+    floats = [0.5] * (MAX_BYTES // len("0.5,") - 20)
+    ones = [1] * (MAX_BYTES // len("1,") - 20)
+    for values in (floats, ones):
+        canonical("echo", {"x": values})
+        reply = await Questions(_echo, 5.0, Shelf()).reply(_ask(x=values))
+        assert isinstance(reply.frame, Answered)
+
+
+async def test_arguments_that_were_looked_at_and_refused_use_up_the_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "MAX_BYTES", 2 * MAX_VALUES)
+    questions = Questions(_echo, 5.0, Shelf())
+    frames = [(await questions.reply(_ask(x=[0] * MAX_VALUES))).frame for _ in range(3)]
+    kinds = [frame.kind for frame in frames if isinstance(frame, Refused)]
+    assert kinds == ["ValueError", "ValueError", "RuntimeError"]
 
 
 async def test_questions_that_are_not_put_count_as_well() -> None:
@@ -114,7 +139,8 @@ async def test_a_key_that_is_no_text_is_a_type_error(key: object) -> None:
 async def test_arguments_that_are_too_large_are_refused_unread() -> None:
     garbage = msgspec.Raw(b"\xc1" * (MAX_ARGUMENTS_BYTES + 1))
     reply = await Questions(_echo, 5.0, Shelf()).reply(Ask(1, "echo", garbage))
-    assert reply.frame == Refused(1, "TypeError", "arguments may have at most 256 KiB")
+    what = "arguments may have at most 160 KiB: pass less of it"
+    assert reply.frame == Refused(1, "ValueError", what)
 
 
 @pytest.mark.parametrize("arguments", [[1], {1: 2}, "x"])
@@ -135,5 +161,5 @@ async def test_values_are_counted_by_what_they_weigh_in_memory() -> None:
     questions = Questions(_echo, 5.0, Shelf())
     empty: dict[str, object] = {}
     many = _ask(x=[empty] * (MAX_VALUES - 1))
-    frames = [(await questions.reply(many)).frame for _ in range(4)]
-    assert [type(frame) for frame in frames] == [Answered] * 3 + [Refused]
+    frames = [(await questions.reply(many)).frame for _ in range(9)]
+    assert [type(frame) for frame in frames] == [Answered] * 8 + [Refused]
