@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from engine.cli.compare import MAIN_PHASE, plan_comparison
+from engine.cli.compare import plan_comparison
 from engine.cli.directory import new_directory
 from engine.cli.knowledge import opened_knowledge
 from engine.cli.library import open_library
@@ -142,13 +142,13 @@ async def endpoint(options: Options, model: str) -> str:
     return f"{found.url} serves {found.served_model!r} with {window}"
 
 
-async def main_job(options: Options) -> str:
+async def main_job(models: str, options: Options) -> str:
     """Start what the main job would start, and stop it again.
 
     Raises:
         NotReadyError, UsageError: it would not run.
     """
-    study = plan_comparison((MAIN_PHASE,), "", options)
+    study = plan_comparison((), models, options)
     with tempfile.TemporaryDirectory(prefix="phaselab-doctor-") as folder:
         async with study.serving.open(Path(folder)) as endpoints:
             library = open_library(options)
@@ -157,7 +157,8 @@ async def main_job(options: Options) -> str:
                 endpoints, study.phases, library, log_dir=Path(folder), promised_bytes=promised
             ):
                 windows = ", ".join(f"{e.model} ({e.max_model_len} tokens)" for e in endpoints)
-    return f"phase {MAIN_PHASE} with {windows}. {study.serving.reason}"
+    phases = ", ".join(phase.key for phase in study.phases)
+    return f"phase {phases} with {windows}. {study.serving.reason}"
 
 
 def nearest_there(folder: Path) -> Path:

@@ -28,18 +28,18 @@ def compare(*phase: str, models: str = "", options: Options | None = None) -> in
     named = read_settings().model_name
     if named and not models:
         say(f"AGI_MODEL_NAME={named} is ignored: a comparison names its models with --models A,B.")
-    is_default = not phase and not options.phase
-    return carry_out(plan_comparison((MAIN_PHASE,) if is_default else phase, models, options))
+    return carry_out(plan_comparison(phase, models, options))
 
 
 def plan_comparison(keys: tuple[str, ...], models: str, options: Options) -> Study:
-    """Return the study that a comparison makes.
+    """Return the study that a comparison makes; of the main phase where none is named.
 
     Raises:
         UsageError: a phase or model is unknown, or there are not two models.
     """
-    phases = get_phases(keys, options.phase)
-    wanted, again = split_twins([name.strip() for name in models.split(",") if name.strip()])
+    is_default = not keys and not options.phase
+    phases = get_phases((MAIN_PHASE,) if is_default else keys, options.phase)
+    wanted, again = split_twins(names_in(models))
     serving = choose(options, wanted)
     serving = twinned(serving, serving.models if options.noise_floor else again)
     if len(serving.models) == 1:
@@ -49,3 +49,8 @@ def plan_comparison(keys: tuple[str, ...], models: str, options: Options) -> Stu
             "`run PHASE --model NAME`."
         )
     return Study(serving=serving, phases=phases, options=settled(options))
+
+
+def names_in(models: str) -> list[str]:
+    """Return the names of models in a list that commas separate."""
+    return [name.strip() for name in models.split(",") if name.strip()]

@@ -20,6 +20,8 @@ from engine.settings import CONFIG_FLAG, Settings, read_settings
 
 _MAIN_JOB = "compare"
 """Whose table the bare command reads: that is the same comparison."""
+_READS_TOO = {"doctor": _MAIN_JOB}
+"""Commands that look at what another one would do, whose table they read before their own."""
 _MEANINGLESS = {"fork": {"seed", "phase", "share-prefix", "until-mde", "noise-floor"}}
 """Flags at the top that mean nothing to a command, which refuses those that are meant for it."""
 _OF_ONE_NAME = {"run", "plan", "serve"}
@@ -43,8 +45,7 @@ class ConfigFile:
             UsageError: a key is no flag of the command whose table it is in, or of any.
         """
         name = commands[0] if commands else _MAIN_JOB
-        own = self._tables.get(name, {})
-        self._check(own, [arguments], f"{name}.")
+        own = self._own(_READS_TOO.get(name), arguments) | self._own(name, arguments)
         others = {key for key in self._shared if not _is_flag(key, arguments)}
         if others:
             self._check(others, _all_arguments(self._root))
@@ -54,6 +55,12 @@ class ConfigFile:
         update_argument_collection(
             values, self._origin, arguments, root_keys=(), allow_unknown=False
         )
+
+    def _own(self, name: str | None, arguments: ArgumentCollection) -> dict[str, object]:
+        """Return what stands in the table of the command `name`."""
+        table = self._tables.get(name, {}) if name else {}
+        self._check(table, [arguments], f"{name}.")
+        return table
 
     def _check(
         self, keys: Iterable[str], known: Sequence[ArgumentCollection], table: str = ""

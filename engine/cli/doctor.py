@@ -7,6 +7,7 @@ import msgspec
 from rich.table import Table
 
 from engine.cli import checks, hub_check
+from engine.cli.compare import names_in
 from engine.cli.console import emit_json, emit_table, say
 from engine.cli.exit_codes import DONE, NOT_READY
 from engine.cli.options import Options
@@ -26,15 +27,20 @@ class Finding(msgspec.Struct, frozen=True):
     """The main job would not run without it."""
 
 
-def doctor(*, options: Options | None = None) -> int:
+def doctor(*, models: str = "", options: Options | None = None) -> int:
     """Say what the bare command would do here, and whether it is ready.
 
     Looks at Python and packages, GPU, driver and vLLM, disk, hub, sandbox, endpoints (with
     --endpoint or --config), and starts what the main job would start. Exit code 3 when it would
     not run.
+
+    Parameters
+    ----------
+    models
+        A,B: names of the models that would be compared. Default: all that are there.
     """
     options = options or Options()
-    found = asyncio.run(_examine(options))
+    found = asyncio.run(_examine(models, options))
     is_ready = all(item.is_ready for item in found if item.is_needed)
     if options.as_json:
         emit_json({"is_ready": is_ready, "findings": found})
@@ -44,7 +50,7 @@ def doctor(*, options: Options | None = None) -> int:
     return DONE if is_ready else NOT_READY
 
 
-async def _examine(options: Options) -> list[Finding]:
+async def _examine(models: str, options: Options) -> list[Finding]:
     """Look at everything; what can wait for others is asked at the same time."""
     async with asyncio.TaskGroup() as group:
         hub = group.create_task(_finding("hub", hub_check.hub, is_needed=False))
@@ -53,26 +59,34 @@ async def _examine(options: Options) -> list[Finding]:
             await _finding("packages", checks.packages),
             await _finding("gpu", lambda: checks.gpu(options), is_needed=False),
             await _finding("vllm", lambda: checks.vllm(options), is_needed=False),
-            await _finding("disk", lambda: hub_check.room(options)),
+            await _finding("disk", lambda: hub_check.room(models, options)),
         ]
         rest = [
             await _finding("run directory", lambda: checks.directory(options)),
             await _finding("sandbox", lambda: checks.sandbox(options)),
-            *await _endpoints(options),
-            await _finding("main job", lambda: checks.main_job(options)),
+            *await _endpoints(models, options),
+            await _finding("main job", lambda: checks.main_job(models, options)),
         ]
     return [*first, hub.result(), *rest]
 
 
-async def _endpoints(options: Options) -> list[Finding]:
+async def _endpoints(models: str, options: Options) -> list[Finding]:
+    """Ask every endpoint that there is; those that are not among the `models` are not needed."""
+    wanted = names_in(models)
     try:
-        models = [endpoint.model for endpoint in endpoints_of(options)]
+        there = [endpoint.model for endpoint in endpoints_of(options)]
     except EngineError as error:
         return [Finding("endpoints", is_ready=False, detail=str(error))]
     async with asyncio.TaskGroup() as group:
         asking = [
-            group.create_task(_finding(f"endpoint {model}", _asking(options, model)))
-            for model in models
+            group.create_task(
+                _finding(
+                    f"endpoint {model}",
+                    _asking(options, model),
+                    is_needed=not wanted or model in wanted,
+                )
+            )
+            for model in there
         ]
     return [task.result() for task in asking]
 

@@ -6,15 +6,18 @@ import shutil
 from collections.abc import Sequence
 from http import HTTPStatus
 from importlib import import_module
+from pathlib import Path
 
 import aiohttp
 
 from engine.cli.checks import nearest_there
+from engine.cli.compare import names_in
 from engine.cli.options import Options
-from engine.cli.planning import Wanted, ask, find_hardware
+from engine.cli.planning import DEFAULT_MODELS, Wanted, ask, find_hardware
 from engine.cli.serving.given import endpoints_of
 from engine.errors import NotReadyError, UsageError
 from engine.settings import read_key, read_settings
+from servers.embedded.model import TINY_KEYS
 from servers.fit import LaunchPlan
 from servers.fit.text import gib
 from servers.model import ModelPreset
@@ -45,13 +48,13 @@ async def hub() -> str:
     return f"answers; open to you: {', '.join(given)}{locked if refused else ''}"
 
 
-def room(options: Options) -> str:
+def room(models: str, options: Options) -> str:
     """Return whether the weights of the main job have room on disk.
 
     Raises:
         NotReadyError: they have not.
     """
-    folder, needed = read_settings().hub_cache, _weights_bytes(options)
+    folder, needed = read_settings().hub_cache, _weights_bytes(models, options)
     nearest = nearest_there(folder)
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         if not needed:
@@ -69,19 +72,27 @@ def room(options: Options) -> str:
     return f"{gib(free)} free for weights in {folder}{wanted}"
 
 
-def _weights_bytes(options: Options) -> int:
+def _weights_bytes(models: str, options: Options) -> int:
     """Return what the main job would fetch; nothing for endpoints and for models that ship."""
-    if _has_endpoints(options) or not find_hardware(options.hardware).gpus:
+    names = _fetched(models, options)
+    if not names or not find_hardware(options.hardware).gpus:
         return 0
-    found = ask(Wanted(hardware=options.hardware, quantization=options.quantization))
-    return sum(one.weights_bytes for one in found.servers) if isinstance(found, LaunchPlan) else 0
+    found = ask(
+        Wanted(models=",".join(names), hardware=options.hardware, quantization=options.quantization)
+    )
+    servers = found.servers if isinstance(found, LaunchPlan) else ()
+    return sum(one.weights_bytes for one in servers if not Path(one.repo).exists())
 
 
-def _has_endpoints(options: Options) -> bool:
+def _fetched(models: str, options: Options) -> list[str]:
+    """Return the models whose weights the main job would need, where a GPU is to serve them."""
     try:
-        return bool(endpoints_of(options))
+        there = [endpoint.model for endpoint in endpoints_of(options)]
     except UsageError:  # they are looked at by themselves
-        return True
+        return []
+    default = () if there else DEFAULT_MODELS
+    wanted = dict.fromkeys(names_in(models) or default)
+    return [name for name in wanted if name not in there and name not in TINY_KEYS]
 
 
 def _client() -> aiohttp.ClientSession:

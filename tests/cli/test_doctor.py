@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from servers.presets import PRESETS
-from tests.cli.program import endpoint, run, two_arms
+from tests.cli.program import ROOT, WEIGHTS, endpoint, one_arm, run, two_arms
 from tests.hub import hub
 
 
@@ -50,6 +50,41 @@ async def test_a_wrong_configuration_is_one_finding_with_its_remedy(tmp_path: Pa
     code, found = await findings("--config", "lab.toml", cwd=tmp_path)
     assert code == 3
     assert "Did you mean 'url'?" in str(found["endpoints"]["detail"])
+
+
+async def test_the_models_that_a_file_names_are_the_ones_that_have_to_be_ready(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "lab.toml").write_text('models = "a,b"\n')
+    async with endpoint() as server:
+        flags = (*two_arms(server), "--endpoint", "c=http://127.0.0.1:9/v1")
+        code, found = await findings(*flags, "--config", "lab.toml", cwd=tmp_path)
+    assert code == 0, found
+    assert "with a (32768 tokens), b (32768 tokens)." in str(found["main job"]["detail"])
+    assert not found["endpoint c"]["is_ready"]
+
+
+async def test_the_table_of_the_comparison_is_read_as_by_the_bare_command(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text('models = "a,b"\n[compare]\nmodels = "b,c"\n')
+    async with endpoint() as server:
+        flags = (*two_arms(server), *one_arm(server, "c"), "--config", "lab.toml")
+        _, found = await findings(*flags, cwd=tmp_path)
+    assert "with b (32768 tokens), c (32768 tokens)." in str(found["main job"]["detail"])
+
+
+async def test_a_phase_that_a_file_names_takes_the_place_of_the_main_one(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(f'phase = ["{ROOT / "phases" / "1a"}"]\n')
+    async with endpoint() as server:
+        flags = (*two_arms(server), "--config", "lab.toml")
+        _, found = await findings(*flags, cwd=tmp_path)
+    assert str(found["main job"]["detail"]).startswith("phase 1a with a (")
+
+
+async def test_models_that_are_none_make_it_not_ready(tmp_path: Path) -> None:
+    async with endpoint() as server:
+        code, found = await findings(*two_arms(server), "--models", "a,d", cwd=tmp_path)
+    assert code == 3
+    assert "--model 'd': not served here" in str(found["main job"]["detail"])
 
 
 async def test_a_directory_that_cannot_be_written_makes_it_not_ready(tmp_path: Path) -> None:
@@ -118,6 +153,29 @@ async def test_a_place_for_weights_that_cannot_be_made_makes_it_not_ready(
     code, found = await findings("--hardware", "h100", cwd=tmp_path)
     assert code == 3
     assert "HF_HOME" in str(found["disk"]["detail"])
+
+
+async def test_weights_on_disk_are_those_of_the_models_that_are_named(tmp_path: Path) -> None:
+    flags = ("--hardware", "h100", "--models", "tiny-m,qwen2.5-1.5b", "--quantization", "fp16")
+    _, found = await findings(*flags, cwd=tmp_path)
+    assert "the main job wants 2.88 GiB" in str(found["disk"]["detail"])
+
+
+async def test_weights_that_lie_here_are_not_fetched(tmp_path: Path) -> None:
+    (tmp_path / "mine").symlink_to(WEIGHTS)
+    _, found = await findings("--hardware", "h100", "--models", "./mine", cwd=tmp_path)
+    assert "the main job wants" not in str(found["disk"]["detail"])
+
+
+async def test_models_that_ship_need_no_place_for_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "file" / "hub"))
+    flags = ("--hardware", "h100", "--models", "tiny-s,tiny-m")
+    code, found = await findings(*flags, cwd=tmp_path)
+    assert code == 0, found
+    assert "fetches none" in str(found["disk"]["detail"])
 
 
 @pytest.mark.parametrize("flags", [(), ("--hardware", "h100")])
