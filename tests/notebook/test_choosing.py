@@ -16,6 +16,11 @@ from servers.embedded.model import directory_of
         ("replicates", 0, "REPLICATES is 0"),
         ("phase_script", "phase1b_early.py", "Did you mean phase1b_early_heritage.py"),
         ("quantization", "5bit", "QUANTIZATION is '5bit'"),
+        (
+            "checkpoint",
+            "absent",
+            "CHECKPOINT is 'absent', which is no directory, and no OWNER/NAME",
+        ),
     ],
 )
 def test_a_field_that_is_wrong_is_named(
@@ -39,6 +44,15 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _of_1a(name: str, folder: Path) -> Choice:
     return choose(model_name=name, phase_script="phase1a_no_heritage.py", work_dir=folder)
+
+
+def _with_weights(text: str, folder: Path) -> Choice:
+    return choose(
+        model_name=str(directory_of("tiny-s") / "model.gguf"),
+        phase_script="phase1a_no_heritage.py",
+        checkpoint=text,
+        work_dir=folder,
+    )
 
 
 @pytest.mark.usefixtures("gpu")
@@ -75,6 +89,40 @@ def test_a_model_that_is_nowhere_is_refused_in_the_words_of_the_command_line(
 ) -> None:
     with pytest.raises(UsageError, match="Besides these: a hub id"):
         _of_1a("mine", tmp_path)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_model_is_called_as_in_its_run_where_a_link_leads_to_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.gguf").symlink_to(directory_of("tiny-s") / "model.gguf")
+    assert _of_1a(str(tmp_path / "mine.gguf"), tmp_path).arms == ("model",)
+
+
+@pytest.mark.parametrize("text", ["OWNER/NAME@main", "model=OWNER/NAME@main"])
+def test_weights_on_the_hub_are_those_of_the_model(text: str, tmp_path: Path) -> None:
+    assert _with_weights(text, tmp_path).weights == ("model=OWNER/NAME@main",)
+
+
+def test_weights_in_a_directory_are_named_by_their_full_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    assert _with_weights("weights", tmp_path).weights == (f"model={tmp_path / 'weights'}",)
+
+
+def test_a_run_with_other_weights_is_another_run(tmp_path: Path) -> None:
+    choices = [_with_weights(text, tmp_path) for text in ("", "OWNER/ONE", "OWNER/TWO")]
+    assert len({choice.run_dir for choice in choices}) == 3
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("script", ["phase1a_no_heritage.py", "phase1_model_comparison.py"])
+def test_no_other_model_is_taken_for_the_one_whose_weights_are_named(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = choose(phase_script=script, checkpoint="OWNER/NAME", work_dir=tmp_path)
+    assert choice.weights == ()
+    assert "CHECKPOINT is left out" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -12,6 +12,7 @@ from engine.cli.notebook.drive import mounted
 from engine.cli.notebook.machine import has_server
 from engine.cli.planning import DEFAULT_MODELS
 from engine.errors import UsageError
+from engine.introspection.hub import parse_place
 from servers.embedded.model import TINY_KEYS
 from servers.model import PRECISIONS, Precision
 from servers.presets import find_preset, resolve
@@ -37,6 +38,8 @@ class Choice:
     arms: tuple[str, ...]
     """What they are called in the run."""
     phase: str
+    weights: tuple[str, ...]
+    """As --checkpoint takes them; empty: those that are known of the models."""
     quantization: Precision | None
     replicates: int
     seed: int
@@ -49,6 +52,7 @@ class Choice:
     def run_dir(self) -> Path:
         """Directory of the run: the same choice finds its run again."""
         text = f"{self.models}{self.phase}{self.quantization}{self.replicates}{self.seed}"
+        text += "".join(self.weights)
         mark = blake2b(text.encode(), digest_size=3).hexdigest()
         return self.work_dir / "runs" / f"{self.phase}-{'-'.join(self.arms)}-{mark}"
 
@@ -62,6 +66,7 @@ def choose(  # noqa: PLR0913 - one argument for each field of the form
     *,
     model_name: str = "Qwen/Qwen2.5-3B-Instruct",
     phase_script: str = "phase1_model_comparison.py",
+    checkpoint: str = "",
     quantization: str = "auto",
     replicates: int = 1,
     seed: int = 0,
@@ -73,6 +78,8 @@ def choose(  # noqa: PLR0913 - one argument for each field of the form
 
     `model_name`: whatever the command line takes. A comparison takes both of its models, whatever
     it says. Where no vLLM can be started, the models that ship take the place of what needs it.
+    `checkpoint`: the weights of that model, a directory or OWNER/NAME on the hub; left out where
+    others take its place.
 
     Raises:
         UsageError: a field is wrong; it and the remedy are named.
@@ -81,11 +88,14 @@ def choose(  # noqa: PLR0913 - one argument for each field of the form
     phase = _phase(phase_script)
     if replicates < 1:
         raise UsageError(f"REPLICATES is {replicates}; it is 1 or more.")
-    names = _names(model_name.strip(), phase)
+    name = model_name.strip()
+    models = tuple(map(_in_full, _names(name, phase)))
+    arms = tuple(resolve(model).key for model in models)
     choice = Choice(
-        arms=tuple(resolve(name).key for name in names),
-        models=tuple(map(_in_full, names)),
+        arms=arms,
+        models=models,
         phase=phase,
+        weights=_weights(checkpoint.strip(), arms, is_own=models == (_in_full(name),)),
         quantization=_precision(quantization),
         replicates=replicates,
         seed=seed,
@@ -116,6 +126,32 @@ def _seconds(deadline: str) -> float | None:
         return read_duration(deadline) if deadline else None
     except ValueError as error:
         raise UsageError(f"DEADLINE: {error}; empty is none.") from error
+
+
+def _weights(text: str, arms: tuple[str, ...], *, is_own: bool) -> tuple[str, ...]:
+    """Return what --checkpoint is given for the one model that the form names.
+
+    `is_own`: the arm is that model; else others run in its place.
+    """
+    place = _place(text.removeprefix(f"{arms[0]}=")) if text else None
+    if place is None:
+        return ()
+    if not is_own:
+        say(f"CHECKPOINT is left out: it is about MODEL_NAME, and the run is {', '.join(arms)}.")
+        return ()
+    return (f"{arms[0]}={place}",)
+
+
+def _place(text: str) -> str:
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return str(path.resolve())
+    if parse_place(text):
+        return text
+    raise UsageError(
+        f"CHECKPOINT is {text!r}, which is no directory, and no OWNER/NAME on the hub. Leave it "
+        "empty where the weights of the model are known."
+    )
 
 
 def _names(name: str, phase: str) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ async def run(choice: Choice) -> None:
 
 def _study(choice: Choice) -> Study:
     options = Options(
+        checkpoint=choice.weights,
         quantization=choice.quantization,
         replicates=choice.replicates,
         seed=choice.seed,
