@@ -258,6 +258,11 @@ def test_any_output_can_be_read(output: str) -> None:
     assert claim.text == "24"
 
 
+@pytest.mark.parametrize("word", ["\u017feven", "twenty-\u017fix", "f\u0131ve", "\u017fixteen"])
+def test_a_word_with_a_letter_that_only_looks_alike_is_no_number(word: str) -> None:
+    assert not list(numerals(f"I have {word} layers."))
+
+
 @given(st.floats(min_value=-1e12, max_value=1e12), st.integers(min_value=1, max_value=8))
 def test_a_number_agrees_with_what_it_was_rounded_from(value: float, places: int) -> None:
     (number, *_) = numerals(f"{value:.{places}g}")

@@ -40,7 +40,7 @@ _ONES = (
     *("sixteen", "seventeen", "eighteen", "nineteen"),
 )
 _WORD = re.compile(
-    rf"(?<![\w-])(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<ones>{'|'.join(_ONES[:9])}))?"
+    rf"(?<![\w-])(?a:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<ones>{'|'.join(_ONES[:9])}))?"
     rf"|(?P<small>{'|'.join(_ONES[1:])}))(?![\w-])",
     re.IGNORECASE,
 )
