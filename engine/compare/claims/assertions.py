@@ -27,7 +27,7 @@ _SUPPOSED = (
     r"|(?:do|does|did|is|are|was|were|has|have|had)(?: not|n't)|never|cannot|can't"
     r"|instead of|unlike"
 )
-_MARK = re.compile(rf"\b(?:(?:{_INTENDED}){_REPORTED}|(?:{_SUPPOSED}))\b", re.IGNORECASE)
+_MARK = re.compile(rf"\b(?=[a-z])(?:(?:{_INTENDED}){_REPORTED}|(?:{_SUPPOSED}))\b", re.IGNORECASE)
 _ANNOUNCED = re.compile(r"[\s*#>-]{0,8}(?:Next|Now)\b(?!,? (?:I|we) (?:know|have|see|found))")
 
 

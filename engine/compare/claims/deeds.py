@@ -23,6 +23,8 @@ _STORED = re.compile(
     r"|\bmemory (?:now )?has (?:them|it|this|these)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_WORDS_OF_STORED = ("recorded", "stored", "saved", "logged", "memory")
+"""Without one of them nothing is said to be stored, and no need to look for it."""
 _RAN = re.compile(
     rf"\bI(?:'ve)?{_LATELY} (?:ran|run|executed|called|invoked|queried|measured|computed|calculated"
     r"|tested|examined|inspected|analy[sz]ed|compared)\b[^.!?\n]{0,80}",
@@ -92,7 +94,9 @@ def _kind_of(method: str) -> str | None:
 
 def deed_claims(reading: Reading) -> Iterator[DeedClaim]:
     """Yield what a text says was done; intentions are none."""
-    for found in _STORED.finditer(reading.text):
+    folded = reading.text.casefold()
+    is_stored = any(word in folded for word in _WORDS_OF_STORED)
+    for found in _STORED.finditer(reading.text) if is_stored else ():
         if _asserted(reading, found):
             yield DeedClaim(found.start(), found.end(), "stored")
     for found in _RAN.finditer(reading.text):

@@ -28,7 +28,7 @@ def _kind(quantity: str, word: str, context: str) -> _Kind:
     ends = r"(?![\w-]|\.\d)"
     return _Kind(
         quantity,
-        re.compile(rf"(?<![\w.-])(?:{word}){ends}", re.IGNORECASE),
+        re.compile(rf"(?<![\w.-])(?=[a-z])(?:{word}){ends}", re.IGNORECASE),
         re.compile(context, re.IGNORECASE),
     )
 

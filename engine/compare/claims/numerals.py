@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from heapq import merge
 from itertools import islice
 
 import msgspec
@@ -29,7 +28,7 @@ _UNIT = (
     r"|(?:[kKMGT]i?B|bytes|ms|milliseconds|seconds)\b)"
 )
 _NUMBER = re.compile(
-    r"(?:(?<![\w.\\])|(?<=\d[x\u00d7]))(?P<sign>[-\u2212+]?)"
+    r"(?=[-\u2212+\d])(?:(?<![\w.\\])|(?<=\d[x\u00d7]))(?P<sign>[-\u2212+]?)"
     r"(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d{1,25})(?P<part>\.\d{1,25})?"
     rf"(?P<power>[eE][-+]?\d{{1,3}})?(?P<unit>{_UNIT})?(?=[x\u00d7]\d|[^\w]|$)(?!\.\d)"
 )
@@ -40,7 +39,7 @@ _ONES = (
     *("sixteen", "seventeen", "eighteen", "nineteen"),
 )
 _WORD = re.compile(
-    rf"(?<![\w-])(?a:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<ones>{'|'.join(_ONES[:9])}))?"
+    rf"(?<![\w-])(?=[efnst])(?a:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<ones>{'|'.join(_ONES[:9])}))?"
     rf"|(?P<small>{'|'.join(_ONES[1:])}))(?![\w-])",
     re.IGNORECASE,
 )
@@ -105,7 +104,7 @@ _TELLING_DIGITS = 3
 def numerals(text: str) -> Iterator[Numeral]:
     """Yield the numbers of `text` in their order, words for them too; parts of names are none."""
     words = map(_from_word, islice(_WORD.finditer(text), MOST))
-    return merge(digits(text), words, key=lambda each: each.start)
+    yield from sorted([*digits(text), *words], key=lambda each: each.start)
 
 
 def digits(text: str) -> Iterator[Numeral]:

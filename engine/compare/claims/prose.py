@@ -60,4 +60,5 @@ def _after(line: str, fence: str, opened: re.Match[str] | None) -> str:
 
 
 def _blank(line: str) -> str:
-    return "".join(char if char in "\r\n" else " " for char in line)
+    text = line.rstrip("\r\n")
+    return " " * len(text) + line[len(text) :]

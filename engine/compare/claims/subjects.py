@@ -30,13 +30,13 @@ _PARTS: dict[str, str] = {
     "down_proj": r"down_proj|down[- ]proj(?:ection)?",
 }
 _PART = re.compile(
-    r"(?<![A-Za-z])(?:"
+    r"(?<![A-Za-z])(?=\w)(?:"
     + "|".join(f"(?P<{name}>{words})" for name, words in _PARTS.items())
     + r")(?![A-Za-z])",
     re.IGNORECASE,
 )
 _LAYER = re.compile(
-    r"(?<![\w])(?:layers?|blocks?)[ _.#]?(?P<index>\d{1,4})(?![\w]|\.\d)", re.IGNORECASE
+    r"(?<![\w])(?=[bl])(?:layers?|blocks?)[ _.#]?(?P<index>\d{1,4})(?![\w]|\.\d)", re.IGNORECASE
 )
 _HEAD = re.compile(r"\bhead[ _#]?(?P<index>\d{1,4})\b", re.IGNORECASE)
 
@@ -82,7 +82,7 @@ class Named(msgspec.Struct, frozen=True):
 
 def names_in(text: str) -> Iterator[Named]:
     """Yield the dotted names of layers and parameters; names of functions and files are none."""
-    for found in _DOTTED.finditer(text):
+    for found in _DOTTED.finditer(text) if "." in text else ():
         name = found[0]
         first, *others = name.split(".")
         if first in _STEMS and any(part.isdecimal() or part in _INSIDE for part in others):
