@@ -9,6 +9,7 @@ from engine.errors import NotReadyError
 from engine.sandbox import Answer, Limits, Tier
 from engine.sandbox.cores import Cores
 from engine.sandbox.forkserver import ForkServer, fork_server
+from engine.sandbox.imports import ready_made
 from engine.sandbox.process import Process
 from engine.sandbox.protocol import Begin
 from engine.sandbox.questions import Questions
@@ -63,7 +64,7 @@ class ProcessSandbox:
         workspace = ProcessWorkspace(
             fork=self._fork,
             cores=self._cores,
-            begin=Begin(dict(modules), seed),
+            begin=Begin(ready_made(modules), seed),
             ask=lambda holder: Questions(answer, self._answer_s, self.shelf, holder=holder),
             limits=self._limits,
         )

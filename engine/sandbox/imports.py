@@ -9,12 +9,17 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import linecache
+import marshal
 import os
 import sys
 import sysconfig
 import types
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
+
+from engine.sandbox.protocol import Module
 
 _LEFT_OUT = frozenset(
     {"antigravity", "ensurepip", "idlelib", "lib2to3", "test", "this", "tkinter", "turtle"}
@@ -38,20 +43,24 @@ class SourceFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         `file_name` names the code in tracebacks; `extra_builtins` are seen by these modules only.
         """
         self._sources: dict[str, str] = {}
+        self._codes: dict[str, bytes] = {}
         self._packages: set[str] = set()
         self._file_name = file_name
-        self._extra = extra_builtins
+        self._builtins = extra_builtins and {**vars(builtins), **extra_builtins}
         self.add(sources)
 
     def __repr__(self) -> str:
         """Tell nothing of this program, and the same in every process."""
         return "<importer>"
 
-    def add(self, sources: Mapping[str, str]) -> None:
-        """Serve these too, in place of what has the same name."""
+    def add(
+        self, sources: Mapping[str, str], codes: Mapping[str, bytes] = MappingProxyType({})
+    ) -> None:
+        """Serve these too, in place of what has the same name; `codes`: see `Module.code`."""
         parents = {parent for name in sources for parent in _parents(name)}
         self._packages |= parents
         self._sources = dict.fromkeys(parents, "") | self._sources | dict(sources)
+        self._codes |= codes
 
     def find_spec(
         self,
@@ -74,15 +83,17 @@ class SourceFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return self._sources[fullname]
 
     def get_code(self, fullname: str) -> types.CodeType:
-        """Compile the text under its public name."""
+        """Return the code of the text, compiled under its public name if it is not yet."""
+        if code := self._codes.get(fullname):
+            return marshal.loads(code)  # noqa: S302 - the host's own
         return compile(
             self._sources[fullname], self._file_name(fullname), "exec", dont_inherit=True
         )
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Run the module's code."""
-        if self._extra is not None:
-            module.__dict__["__builtins__"] = {**vars(builtins), **self._extra}
+        if self._builtins:
+            module.__dict__["__builtins__"] = self._builtins
         name = module.__name__
         lines = self._sources[name].splitlines(keepends=True)
         linecache.cache[self._file_name(name)] = (len(lines), None, lines, self._file_name(name))
@@ -110,6 +121,26 @@ class NothingElse(importlib.abc.MetaPathFinder):
         if "." not in fullname:
             what = f"No module named {fullname!r}. What can be imported: {self._given}."
             raise ModuleNotFoundError(what, name=fullname)
+
+
+def file_name_of(given: str) -> str:
+    """Return what tracebacks call the file of a module that the host gives."""
+    return f"<{given}>"
+
+
+def ready_made(sources: Mapping[str, str]) -> dict[str, Module]:
+    """Return modules as workers take them, which run the same Python as this process."""
+    return {name: Module(source, _compiled(name, source)) for name, source in sources.items()}
+
+
+@lru_cache(maxsize=256)
+def _compiled(name: str, source: str) -> bytes:
+    """Compile once what every worker would spend more on than on all else of its start."""
+    try:
+        code = compile(source, file_name_of(name), "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, ValueError):
+        return b""
+    return marshal.dumps(code)
 
 
 def stdlib_sources() -> dict[str, str]:

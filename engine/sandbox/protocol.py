@@ -38,17 +38,25 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     traceback: Annotated[str, msgspec.Meta(max_length=MAX_TRACEBACK_CHARS)] = ""
 
 
+class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A module to serve."""
+
+    source: str
+    code: bytes
+    """Compiled from `source` and marshalled; empty where that cannot be compiled."""
+
+
 class Begin(Frame, tag="begin", frozen=True):
     """Host to worker, once: the modules to serve, by dotted name."""
 
-    modules: dict[str, str]
+    modules: dict[str, Module]
     seed: int | None
 
 
 class Give(Frame, tag="give", frozen=True):
     """Host to worker, between blocks: further modules to serve; answered as `Begin` is."""
 
-    modules: dict[str, str]
+    modules: dict[str, Module]
 
 
 class Run(Frame, tag="run", frozen=True):

@@ -16,7 +16,7 @@ from typing import NoReturn, cast
 import msgspec
 import numpy as np
 
-from engine.sandbox.imports import NothingElse, SourceFinder
+from engine.sandbox.imports import NothingElse, SourceFinder, file_name_of
 from engine.sandbox.interpreter import BLOCK, Timeout, new_namespace, outcome, run_block
 from engine.sandbox.mapped import value_of
 from engine.sandbox.printed import Printed
@@ -26,6 +26,7 @@ from engine.sandbox.protocol import (
     Begin,
     Done,
     Give,
+    Module,
     Ready,
     Refused,
     Run,
@@ -104,7 +105,7 @@ class Worker:
         self._namespace = new_namespace()
         self._hidden = {outcome.__code__.co_filename.removesuffix("interpreter.py")}
         self._finder = SourceFinder(
-            {}, file_name=lambda name: f"<{name}>", extra_builtins={"_ask": self._asker}
+            {}, file_name=file_name_of, extra_builtins={"_ask": self._asker}
         )
 
     def begin(self) -> None:
@@ -135,10 +136,13 @@ class Worker:
         failure = outcome(self._guarded(order.code, name), self._hidden)
         self._wire.send(Done(order.id, failure))
 
-    def _take(self, modules: Mapping[str, str]) -> None:
+    def _take(self, modules: Mapping[str, Module]) -> None:
         """Serve and load `modules`, and say how that went."""
-        self._finder.add(modules)
-        self._hidden |= {f"<{name}>" for name in modules}
+        self._finder.add(
+            {name: module.source for name, module in modules.items()},
+            {name: module.code for name, module in modules.items()},
+        )
+        self._hidden |= set(map(file_name_of, modules))
         failure = outcome(lambda: _load_all(modules), ())
         self._wire.send(Ready() if failure is None else Done(0, failure))
 

@@ -10,9 +10,20 @@ from engine.errors import SandboxError
 from engine.sandbox import Limits, printed
 from engine.sandbox.channel import LostError
 from engine.sandbox.cores import Cores
+from engine.sandbox.imports import ready_made
 from engine.sandbox.plaintext import plain
 from engine.sandbox.process import Process
-from engine.sandbox.protocol import Ask, Begin, Done, Failure, Give, Ready, Run, ViolationError
+from engine.sandbox.protocol import (
+    Ask,
+    Begin,
+    Done,
+    Failure,
+    Give,
+    Module,
+    Ready,
+    Run,
+    ViolationError,
+)
 from engine.sandbox.questions import Questions, Reply
 from engine.sandbox.stint import Stint
 from engine.sandbox.watchdog import memory_of
@@ -51,14 +62,15 @@ class ProcessWorkspace:
         self._limits = limits
         self._process: Process | None = None
         self._n_blocks = 0
-        self._given: dict[str, str] = {}
+        self._given: dict[str, Module] = {}
         """Modules that the process which runs has not been told of."""
 
     def give(self, modules: Mapping[str, str]) -> None:
         """Let `modules` be imported too; see `engine.sandbox.Workspace`."""
-        self._begin = Begin({**self._begin.modules, **modules}, self._begin.seed)
+        given = ready_made(modules)
+        self._begin = Begin({**self._begin.modules, **given}, self._begin.seed)
         if self._process is not None:
-            self._given |= modules
+            self._given |= given
 
     async def start(self) -> Process:
         """Have a worker forked and its modules loaded, on a core like any block.

@@ -211,6 +211,43 @@ async def test_an_argument_that_cannot_be_read_costs_no_variables(
     assert await _outputs(workspace, "x + 1") == ["42\n"]
 
 
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "deep",
+        "print(deep)",
+        "raise ValueError(deep)",
+        "import json; json.dumps(deep)",
+        "probe.ask('echo', x=deep)",
+        "def f(n): return f(n + 1)\nf(0)",
+        "def f(n): return sorted([2, 1], key=f)\nf(0)",
+        "class A:\n    def __add__(self, other): return np.array([self], object) + 1\nA() + 1",
+    ],
+)
+async def test_a_lifted_recursion_limit_costs_no_variables(
+    workspace: ProcessWorkspace, deed: str
+) -> None:
+    lifted = (
+        "import sys, numpy as np\nfrom introspection import probe\nsys.setrecursionlimit(10**9)"
+    )
+    await _outputs(workspace, f"{lifted}\nkept, deep = 1, []\nfor _ in range(10**6): deep = [deep]")
+    execution = await workspace.execute(deed)
+    assert execution.error
+    assert execution.error.kind in {"RecursionError", "ValueError"}
+    assert await _outputs(workspace, "print(kept)") == ["1\n"]
+
+
+async def test_the_recursion_limit_is_told_as_it_is(workspace: ProcessWorkspace) -> None:
+    said = await _outputs(
+        workspace,
+        "import sys\nsys.setrecursionlimit(5_000)\nsys.getrecursionlimit()",
+        "sys.setrecursionlimit(10**6)\nsys.getrecursionlimit()",
+        "help(sys.setrecursionlimit)",
+    )
+    assert said[:2] == ["5000\n", "10000\n"]
+    assert "at most 10,000" in said[2]
+
+
 async def test_a_block_that_asked_with_what_json_lacks_is_revived_exactly(
     sandbox: ProcessSandbox, workspace: ProcessWorkspace
 ) -> None:
@@ -351,9 +388,14 @@ async def test_what_cannot_be_imported_is_told_with_what_can(workspace: ProcessW
     assert "numpy, introspection" in execution.error.message
 
 
-async def test_a_module_that_cannot_be_loaded_is_our_fault(sandbox: ProcessSandbox) -> None:
-    async with sandbox.open(modules={"broken": "1 / 0"}, answer=answer) as workspace:
-        with pytest.raises(SandboxError, match="ZeroDivisionError"):
+@pytest.mark.parametrize(
+    ("source", "kind"), [("1 / 0", "ZeroDivisionError"), ("1 /", "SyntaxError")]
+)
+async def test_a_module_that_cannot_be_loaded_is_our_fault(
+    sandbox: ProcessSandbox, source: str, kind: str
+) -> None:
+    async with sandbox.open(modules={"broken": source}, answer=answer) as workspace:
+        with pytest.raises(SandboxError, match=kind):
             await workspace.execute("1")
 
 
