@@ -43,6 +43,8 @@ _OURS = ("engine", "msgspec", "pyseccomp", "py_landlock")
 _PUBLIC_ROOT = "/python"
 _NO_SECRETS = frozenset({"", "/", "/usr", "/usr/local"})
 """Folders that every machine has: they are left in texts."""
+_MOST_LEVELS = 10_000
+"""Calls inside one another: what the stack of a worker holds, see `engine.sandbox.seal`."""
 _Cached = type(functools.cache(int))
 
 T = TypeVar("T")
@@ -84,6 +86,7 @@ def scrub() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
         del sys.modules[name]
     _add_site_builtins()
+    _bound_recursion()
 
 
 def _renamer() -> Callable[[str], str]:
@@ -183,6 +186,20 @@ def _renamed_all(values: tuple[object, ...], public: Callable[[str], str]) -> tu
 def _add_site_builtins() -> None:
     """What `site` would have added; it was not imported, for it reads the machine's paths."""
     builtins.__dict__.update(help=_Help(), exit=_leave, quit=_leave)
+
+
+def _bound_recursion() -> None:
+    """Let no recursion go so deep that the stack overflows, which would cost all variables."""
+    lift = sys.setrecursionlimit
+
+    @functools.wraps(lift)
+    def bounded(limit: int, /) -> None:
+        lift(min(limit, _MOST_LEVELS))
+
+    bounded.__doc__ = (
+        f"Set the maximum depth of the Python interpreter stack, here to at most {_MOST_LEVELS:,}."
+    )
+    sys.setrecursionlimit = bounded
 
 
 class _Help:

@@ -128,6 +128,20 @@ CASES = (
     _case(
         "limits: recursion limit lifted",
         "import sys\nsys.setrecursionlimit(10 ** 9)\ndef f(n): return f(n + 1) + 1\nf(0)",
+        "error",
+        error="RecursionError",
+        is_own=True,
+    ),
+    _case(
+        "limits: recursion in C with the limit lifted",
+        "import sys\nsys.setrecursionlimit(10 ** 9)\nx = []\nfor _ in range(200000): x = [x]\nx",
+        "error",
+        error="RecursionError",
+        is_own=True,
+    ),
+    _case(
+        "limits: recursion limit lifted by the very function",
+        "import sys\nsys.setrecursionlimit.__wrapped__(10 ** 9)\ndef f(n): return f(n + 1) + 1\nf(0)",
         "any",
         is_hasty=True,
         spoils=True,
