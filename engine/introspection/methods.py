@@ -3,6 +3,8 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import MethodType
 
 from engine.introspection.arguments import bind
 from engine.introspection.stubs import functions_of
@@ -29,8 +31,15 @@ class Method:
 
 def methods_of(name: str, source: object) -> dict[str, Method]:
     """Return the methods of the capability `name`, whose functions are those of `source`."""
-    found = {f"{name}.{each}": function for each, function in functions_of(source).items()}
     return {
-        dotted: Method(name=dotted, function=function, signature=inspect.signature(function))
-        for dotted, function in found.items()
+        f"{name}.{each}": Method(
+            name=f"{name}.{each}", function=function, signature=_signature(type(source), each)
+        )
+        for each, function in functions_of(source).items()
     }
+
+
+@cache
+def _signature(kind: type, name: str) -> inspect.Signature:
+    """Return that of a method as its callers see it: worked out once, not for every table."""
+    return inspect.signature(MethodType(getattr(kind, name), kind))
