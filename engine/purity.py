@@ -109,6 +109,17 @@ class Forbidden:
                     yield found, _excerpt(text, place - _AROUND, place + n + _AROUND)
 
 
+def passages_of(texts: Iterable[str]) -> Sought:
+    """Return the passages of documents, their names and titles included."""
+    return Forbidden.sought(frozenset(chain.from_iterable(map(_grams_of, texts))))
+
+
+def has_passage(text: str, passages: Sought) -> bool:
+    """Tell whether any of the `passages` stands in `text`."""
+    words = _words(text)
+    return any(True for n, grams in passages.items() for _ in _places(words, n, grams))
+
+
 def _places(words: list[str], n: int, grams: frozenset[Gram]) -> Iterator[int]:
     """Yield where one of `grams` begins; of overlapping ones the first only."""
     if grams.isdisjoint(zip(*(words[start:] for start in range(n)), strict=False)):

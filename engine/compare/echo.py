@@ -2,19 +2,21 @@
 
 A word of a set of documents counts if it stands in it at least twice and is not to be had from
 elsewhere: common words, the other set, what the investigation was shown otherwise, as it was sent
-(prompts, words on documents, nudges, outputs of code that asked for no document). What is left
-before exposure is the chance level of the model and the condition; the echo is what comes on top.
-Pure.
+(prompts, words on documents, nudges, outputs that show no document). What is left before exposure
+is the chance level of the model and the condition; the echo is what comes on top. Pure.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import chain
 
 import msgspec
 
 from engine.compare.own_words import findings_in, has_read, replies_of
 from engine.compare.told import told_in
 from engine.compare.wording import common_words, words_of
+from engine.purity import Sought, has_passage, passages_of
 from engine.transcript import Transcript
 
 _LEAST_LETTERS = 4
@@ -58,13 +60,30 @@ class Echo(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def echoes_of(transcript: Transcript, documents: Mapping[str, Sequence[str]]) -> tuple[Echo, ...]:
-    """Return the echo of each set of `documents` (its texts by its name) in one investigation."""
-    background = _background(transcript)
+class Sets(msgspec.Struct, frozen=True, dict=True):
+    """The sets of documents of a run; what is looked for is prepared once."""
+
+    texts: Mapping[str, Sequence[str]]
+    """By the name of the set."""
+
+    @cached_property
+    def vocabularies(self) -> dict[str, frozenset[str]]:
+        """The words of each set, see `vocabulary_of`."""
+        return {kind: vocabulary_of(kind, self.texts) for kind in self.texts}
+
+    @cached_property
+    def passages(self) -> Sought:
+        """What shows that a text is of a document."""
+        return passages_of(chain.from_iterable(self.texts.values()))
+
+
+def echoes_of(transcript: Transcript, documents: Sets) -> tuple[Echo, ...]:
+    """Return the echo of each set of `documents` in one investigation."""
+    background = _background(transcript, documents)
     before, after = _said(transcript)
     return tuple(
-        _echo(kind, vocabulary_of(kind, documents) - background, before, after)
-        for kind in documents
+        _echo(kind, vocabulary - background, before, after)
+        for kind, vocabulary in documents.vocabularies.items()
     )
 
 
@@ -85,9 +104,11 @@ def vocabulary_of(kind: str, documents: Mapping[str, Sequence[str]]) -> frozense
     ) - (others | common_words())
 
 
-def _background(transcript: Transcript) -> frozenset[str]:
+def _background(transcript: Transcript, documents: Sets) -> frozenset[str]:
+    """Return the words that were told or shown; a document that was read can be printed later."""
     shown = [told.text for told in told_in(transcript)]
-    shown += [turn.observation or "" for turn in transcript.turns if not has_read(turn)]
+    seen = [turn.observation or "" for turn in transcript.turns if not has_read(turn)]
+    shown += [text for text in seen if not has_passage(text, documents.passages)]
     return frozenset(word for text in shown for word in words_of(text))
 
 

@@ -5,15 +5,13 @@ from typing import Any
 
 import msgspec
 
-from engine.compare.echo import Echo, echoes_of
+from engine.compare.echo import Echo, Sets, echoes_of
 from engine.compare.measures import Measures
 from engine.compare.revision import Revision, revision_of
 from engine.manifest import Manifest
 from engine.phase import Phase
 from engine.purity import Secrets
 from engine.transcript import Transcript
-
-_Documents = Mapping[str, Sequence[str]]
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,13 +66,12 @@ def heritage_file(
         for transcript, measured in zip(transcripts, measures, strict=True)
         if measured.is_pure and not measured.is_infrastructure
     ]
-    found = {each.investigation.id: _of(each, phases, secrets.documents) for each in kept}
+    documents = Sets(secrets.documents)
+    found = {each.investigation.id: _of(each, phases, documents) for each in kept}
     return {"phases": _totals(kept, found), "investigations": found}
 
 
-def _of(
-    transcript: Transcript, phases: Mapping[str, Phase], documents: _Documents
-) -> dict[str, Any]:
+def _of(transcript: Transcript, phases: Mapping[str, Phase], documents: Sets) -> dict[str, Any]:
     phase = phases[transcript.investigation.phase]
     revision = revision_of(transcript, later_experiments(phase))
     return {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from engine.compare.echo import echoes_of, vocabulary_of
+from engine.compare.echo import Sets, echoes_of, vocabulary_of
 from engine.compare.own_words import findings_in
 from engine.compare.revision import Revision, revision_of
 from engine.compare.wording import content_of, likeness
@@ -20,6 +20,7 @@ DOCUMENTS = {
     "true": ("A lighthouse keeper examined a lighthouse. Layers were examined too.", "layers"),
     "wrong": ("A gardener wanted freedom. The gardener had freedom.",),
 }
+SETS = Sets(DOCUMENTS)
 
 
 def reading(text: str = "...") -> Execution:
@@ -61,7 +62,7 @@ def seen(made: Turn, observation: str) -> Turn:
 
 
 def n_echoed(transcript: Transcript) -> int:
-    (true, _) = echoes_of(transcript, DOCUMENTS)
+    (true, _) = echoes_of(transcript, SETS)
     return true.n_echoed_after
 
 
@@ -90,7 +91,7 @@ def test_echo_is_counted_before_and_after_the_first_document_was_shown() -> None
             turn(2, "The lighthouse examined me.", storing("A lighthouse is here.")),
         )
     )
-    echo = next(each for each in echoes_of(transcript, DOCUMENTS) if each.documents == "true")
+    echo = next(each for each in echoes_of(transcript, SETS) if each.documents == "true")
     assert (echo.n_echoed_before, echo.n_echoed_after) == (2, 3)
     assert echo.words == {"lighthouse": 2, "examined": 1}
     assert echo.share_after is not None
@@ -124,6 +125,12 @@ def test_words_on_the_documents_are_no_echo_though_an_observation_stands_before_
     assert n_echoed(structs.replace(told, messages=(*before, opened, said))) == 1
 
 
+def test_a_document_that_is_printed_a_turn_after_it_was_read_is_still_one() -> None:
+    read = seen(turn(0, "", reading()), "Output:\n(nothing)")
+    printed = seen(turn(1, "", fine()), f"Output:\n{DOCUMENTS['true'][0]}")
+    assert n_echoed(conversation(read, printed, turn(2, "They examined a lighthouse."))) == 2
+
+
 def test_words_of_a_nudge_are_no_echo() -> None:
     nudged = seen(turn(1, "What now?"), "Nobody has examined it for you.")
     turns = (turn(0, "", reading()), nudged, turn(2, "I examined it."))
@@ -131,14 +138,14 @@ def test_words_of_a_nudge_are_no_echo() -> None:
 
 
 def test_without_documents_everything_is_before() -> None:
-    (_, wrong) = echoes_of(transcript_of((turn(0, "The gardener."),)), DOCUMENTS)
+    (_, wrong) = echoes_of(transcript_of((turn(0, "The gardener."),)), SETS)
     assert (wrong.n_echoed_before, wrong.n_words_after) == (1, 0)
     assert wrong.share_after is None
 
 
 def test_code_is_not_the_words_of_a_model() -> None:
     (_, wrong) = echoes_of(
-        transcript_of((turn(0, "```python\nfreedom = 1\n```\nNo gardener."),)), DOCUMENTS
+        transcript_of((turn(0, "```python\nfreedom = 1\n```\nNo gardener."),)), SETS
     )
     assert wrong.words == {}
     assert wrong.n_echoed_before == 1
@@ -146,7 +153,7 @@ def test_code_is_not_the_words_of_a_model() -> None:
 
 def test_echoes_of_several_investigations_add_up() -> None:
     transcript = transcript_of((turn(0, "", reading()), turn(1, "freedom freedom gardener")))
-    (_, one) = echoes_of(transcript, DOCUMENTS)
+    (_, one) = echoes_of(transcript, SETS)
     both = one + one
     assert (both.n_echoed_after, both.words) == (6, {"freedom": 4, "gardener": 2})
     assert both.share_after == one.share_after
@@ -195,7 +202,7 @@ def test_every_finding_has_one_fate_whatever_is_said(before: list[str], after: s
     found = revision_of(transcript, ("b",))
     if found:
         assert [each.finding for each in found.findings] == findings_in(transcript.turns[0])
-    for echo in echoes_of(transcript, DOCUMENTS):
+    for echo in echoes_of(transcript, SETS):
         assert echo.n_echoed_after <= echo.n_words_after
 
 
@@ -215,7 +222,7 @@ def test_documents_that_ship_are_told_apart_by_their_vocabulary() -> None:
     }
     for kind, texts in sets.items():
         turns = (turn(0, "", reading()), *(turn(n, text) for n, text in enumerate(texts, start=1)))
-        found = {each.documents: each for each in echoes_of(transcript_of(turns), sets)}
+        found = {each.documents: each for each in echoes_of(transcript_of(turns), Sets(sets))}
         other = next(each for name, each in found.items() if name != kind)
         assert (found[kind].share_after or 0) > 0.05
         assert other.share_after == 0
