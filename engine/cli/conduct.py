@@ -16,7 +16,7 @@ from engine.cli.recorded import Recorded, cases_in, recorded_in
 from engine.cli.report import read, write_out
 from engine.cli.room import room_kept
 from engine.cli.stage import carried_out
-from engine.cli.stopping import until_deadline
+from engine.cli.stopping import stop_at_once, until_deadline
 from engine.cli.study import Study, begun
 from engine.drain import Drain
 from engine.errors import EngineError
@@ -95,6 +95,7 @@ async def _record(study: Study, ready: Ready, place: _Place, recorded: Recorded)
         while not n_left and (further := await _further(study, place, journal)):
             study, recorded = further
             n_left = await _stage(study, ready, journal, place.drain, recorded)
+    stop_at_once()
     result = read(place.directory)
     write_out(result)
     if not is_resumed:
@@ -125,6 +126,7 @@ def _files_written_anyhow(directory: Path) -> Generator[None]:
     try:
         yield
     except BaseException:
+        stop_at_once()
         try:
             write_out(read(directory))
         except EngineError as error:

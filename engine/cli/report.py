@@ -66,7 +66,10 @@ def read(directory: Path) -> Run:
     journal = directory / "events.jsonl"
     n_bytes = journal.stat().st_size if journal.exists() else 0
     if n_bytes > _LARGE_BYTES:
-        say(f"working out what {n_bytes / 1e6:,.0f} MB of events show; all of it is recorded.")
+        say(
+            f"working out what {n_bytes / 1e6:,.0f} MB of events show. All of it is recorded: "
+            f"`report {directory}` does this again."
+        )
     return read_run(directory)
 
 

@@ -36,6 +36,11 @@ def obey_signals(drain: Drain) -> None:
             loop.add_signal_handler(number, act)
 
 
+def stop_at_once() -> None:
+    """Let Ctrl-C end the command at once from now on: no turn is left that it could wait for."""
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+
 @dataclass
 class Spending:
     """Drains the run when its budget is spent."""

@@ -12,6 +12,7 @@ import pytest
 from engine.events import CompletionReceived, InvestigationResumed, RunEnded
 from servers.embedded.model import tiny_models
 from tests.cli.program import (
+    ROOT,
     WEIGHTS,
     WITHIN_S,
     bare_arms,
@@ -26,6 +27,26 @@ from tests.cli.program import (
 )
 from tests.faults.server import FaultyServer
 
+BUSY = """
+import os, signal, uvloop
+from engine.cli.stopping import obey_signals, stop_at_once
+from engine.drain import Drain
+
+async def main():
+    drain = Drain()
+    drain.listen(lambda: None)
+    obey_signals(drain)
+    stop_at_once()
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        pass
+
+try:
+    uvloop.run(main())
+except KeyboardInterrupt:
+    print("stopped")
+"""
+"""A loop that hears nothing, as while results are worked out."""
 MANY = ("--replicates", "10", "--concurrency", "5", "--display", "none", "--out", "out")
 
 
@@ -209,3 +230,17 @@ async def test_an_interrupt_while_modules_are_imported_is_quiet(tmp_path: Path) 
         done = await outcome(process)
     assert done.code == 130, done.err
     assert "Traceback" not in done.err
+
+
+async def test_an_interrupt_while_results_are_worked_out_stops_at_once() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BUSY, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            out, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert out == b"stopped\n"
