@@ -14,6 +14,7 @@ waits for keeps its slot until it ends, so every request must carry `max_tokens`
 """
 
 import argparse
+import contextlib
 import ctypes
 import os
 import signal
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         server = _server(options)
     except RuntimeError as error:
+        _write_what_was_logged()
         sys.stderr.write(f"{options.gguf}: {error}\n")
         return 1
     os.write(report, f"{server.listening_address}\n".encode())
@@ -102,6 +104,18 @@ def _server(options: argparse.Namespace) -> _Server:
     params.ui = False
     params.offline = True
     return xllamacpp.Server(params)
+
+
+def _write_what_was_logged() -> None:
+    """Wait until llama.cpp's thread for its log has written all, which ends with this process.
+
+    Nothing in Python does that; the functions are called by their C++ names, where they are there.
+    """
+    library = ctypes.CDLL(import_module("xllamacpp.xllamacpp").__file__)
+    with contextlib.suppress(AttributeError):
+        log, flush = library["_Z15common_log_mainv"], library["_Z16common_log_flushP10common_log"]
+        log.restype, flush.argtypes, flush.restype = ctypes.c_void_p, (ctypes.c_void_p,), None
+        flush(log())
 
 
 if __name__ == "__main__":
