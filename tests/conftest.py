@@ -16,7 +16,7 @@ import pytest
 
 _OUTSIDE = re.compile(r"(?i)^(.*_)?(api_key|token|proxy|base_url)$|^AGI_")
 _NETWORK_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.getaddrinfo"})
-_LEAVE_S = 5.0
+_LEAVE_S = 20.0
 
 _attempts: list[str] = []
 

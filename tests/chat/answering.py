@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Connected = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 

@@ -17,7 +17,7 @@ MODELS_OWN = {
 }
 """Ends of an experiment after which a phase goes on."""
 LEAST_RAN = 0.8
-WITHIN_S = 200
+WITHIN_S = 800
 """For twenty-five experiments of several turns each."""
 
 

@@ -15,7 +15,8 @@ from tests.faults.asks import steps
 from tests.faults.server import FaultyServer, serving
 
 ROOT = Path(__file__).parents[2]
-WITHIN_S = 50
+WITHIN_S = 120
+"""For what takes two seconds where nothing else does: the end of what hangs."""
 WEIGHTS = tiny_models()[0].directory
 
 

@@ -7,7 +7,7 @@ import pytest
 from engine.introspection.probe import PROBED
 from tests.cli.conditions import check_conditions, granted
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("model", ["tiny-s", "tiny-m"])

@@ -23,8 +23,6 @@ from tests.cli.fake import fake_vllm, models
 from tests.cli.program import WITHIN_S, program, run
 from tests.servers.launch.starts import alive_in
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def serving_dir(folder: Path) -> Path:
     return folder / "cache" / "phaselab" / "serving"
@@ -60,7 +58,7 @@ def answers(kept: Kept) -> bool:
 
 
 def wait_until_gone(processes: list[psutil.Process]) -> None:
-    _, left = psutil.wait_procs(processes, timeout=5)
+    _, left = psutil.wait_procs(processes, timeout=WITHIN_S)
     assert left == []
 
 

@@ -17,7 +17,7 @@ from tests.cli.program import WITHIN_S, bare_arms, endpoint, events_of, program,
 from tests.faults.asks import at_first
 from tests.faults.faults import Fault
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 ESCAPE = "\x1b"
 FLAGS = ("--replicates", "3", "--out", "out")

@@ -16,7 +16,7 @@ from engine.drain import Drain
 from engine.events import CompletionReceived
 from tests.cli.program import events_of, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 
 async def test_the_bare_command_compares_the_two_tiny_models(tmp_path: Path) -> None:

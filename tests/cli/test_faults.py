@@ -10,7 +10,7 @@ from tests.cli.program import endpoint, run, two_arms
 from tests.faults.asks import mixed
 from tests.faults.faults import Fault
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 TRANSIENT = {
     Fault.SERVER_ERROR: 0.03,

@@ -10,7 +10,7 @@ from servers.embedded.model import EmbeddedModel, tiny_models
 from tests.cli.program import run
 from tests.hub import Hub, hub
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 PAIR = {"qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct", "qwen2.5-3b": "Qwen/Qwen2.5-3B-Instruct"}
 

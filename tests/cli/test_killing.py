@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.killing import Killing
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 async def test_no_kill_loses_anything_or_has_it_asked_for_again(tmp_path: Path) -> None:

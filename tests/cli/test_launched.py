@@ -15,7 +15,7 @@ from servers.embedded.model import tiny_models
 from servers.hardware import PROFILES
 from tests.cli.program import ROOT, run, weights_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -60,7 +60,6 @@ async def test_without_a_python_that_has_torch_no_arm_has_probes(tmp_path: Path)
 
 
 @pytest.mark.vllm
-@pytest.mark.timeout(120)
 async def test_every_arm_looks_inside_its_own_weights(tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     async with endpoint(reply=looks) as server:

@@ -25,8 +25,6 @@ from tests.cli.fake import fake_vllm, models
 from tests.cli.program import events_of, run, weights_of
 from tests.servers.launch.starts import PATIENCE, Told, alive_in, make_start
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @given(
     n_replicates=st.integers(0, 7), n_models=st.integers(1, 4), n_each=st.none() | st.integers(1, 5)

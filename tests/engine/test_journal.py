@@ -54,7 +54,7 @@ async def test_a_completion_goes_to_the_disk_before_anybody_waits(tmp_path: Path
     path = tmp_path / "events.jsonl"
     with open_journal(path) as journal:
         journal.append(a_completion())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not path.stat().st_size:
                 await asyncio.sleep(0.001)
         assert list(read_events(path)) == [a_completion()]
@@ -69,7 +69,7 @@ async def test_a_completion_outlives_a_kill_while_a_sync_is_due(
         journal.append(an_event(1))
         await journal.commit()
         journal.append(a_completion())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(list(read_events(path))) < 2:
                 await asyncio.sleep(0.001)
         assert list(read_events(path)) == [an_event(1), a_completion()]
@@ -86,7 +86,7 @@ async def test_completions_that_come_together_share_a_sync(
     monkeypatch.setattr("engine.journal._PACE_S", 0.03)
     monkeypatch.setattr("engine.journal._sync", count)
     with open_journal(tmp_path / "events.jsonl") as journal:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(synced) < 4:
                 journal.append(a_completion())
                 await asyncio.sleep(0)

@@ -97,7 +97,7 @@ async def test_a_slow_model_never_keeps_the_other_waiting() -> None:
             return completion
 
     fast = ScriptedBackend(in_order([run_block("print(1)"), DONE]))
-    async with parts_with(fast) as (parts, _), asyncio.timeout(30):
+    async with parts_with(fast) as (parts, _), asyncio.timeout(60):
         ends = await conduct(
             CASES,
             lambda case: again(parts, Slow() if case.model == "a" else Telling(fast, case)),
@@ -142,7 +142,7 @@ async def test_a_drain_lets_go_of_all_that_wait_to_begin() -> None:
 
     async with (
         parts_with(Asked()) as (parts, kept),
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         asyncio.TaskGroup() as group,
     ):
         group.create_task(interrupt())

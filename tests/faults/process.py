@@ -17,7 +17,7 @@ async def server_process(*options: str) -> AsyncGenerator[str]:
     process = await asyncio.create_subprocess_exec(*argv, stdout=PIPE, cwd=_ROOT)
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             line = await process.stdout.readline()
         assert line, "the server ended before it was ready"
         yield line.decode().strip()

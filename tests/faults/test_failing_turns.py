@@ -104,7 +104,7 @@ async def outcome(
     async with (
         serving(server=server),
         parts_at(make_endpoint(server.url), pauses) as (parts, kept),
-        asyncio.timeout(50),
+        asyncio.timeout(120),
     ):
         ends = await conduct([CASE], lambda _case: replace(parts, window=window), concurrency=1)
     return Outcome(ends[CASE.id], kept, server.asks, pauses)
@@ -289,7 +289,7 @@ async def test_a_server_that_is_killed_and_started_again_costs_nothing() -> None
     async with (
         open_backend(endpoint, access=OPEN, patience=Patience(attempts=30)) as backend,
         parts_with(backend, phase=long_phase()) as (parts, kept),
-        asyncio.timeout(50),
+        asyncio.timeout(120),
         asyncio.TaskGroup() as group,
     ):
         async with server_process(*options):

@@ -59,13 +59,13 @@ async def test_threads_end_with_their_owner() -> None:
     assert await background.run(lambda: True)
     del background
     gc.collect()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while threading.active_count() > before:
             await asyncio.sleep(0.01)
 
 
 def test_work_without_end_does_not_hold_up_the_end_of_the_program() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ENDLESS], capture_output=True, text=True, check=False, timeout=50
+        [sys.executable, "-c", ENDLESS], capture_output=True, text=True, check=False, timeout=120
     )
     assert (done.returncode, done.stderr) == (0, "")

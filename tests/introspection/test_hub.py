@@ -41,9 +41,6 @@ print(json.dumps(told))
 WriteFile = Callable[[Path, Mapping[str, Any]], Path]
 
 
-pytestmark = pytest.mark.timeout(120)
-
-
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     with serving_hub(tmp_path) as served:
@@ -61,7 +58,7 @@ def read(hub: Hub, *arguments: str, **more: str) -> dict[str, Any]:
         capture_output=True,
         check=True,
         env={**hub.environment, **more},
-        timeout=50,
+        timeout=120,
     )
     assert KEY.encode() not in done.stdout + done.stderr
     assert b"signature" not in done.stdout + done.stderr

@@ -39,7 +39,6 @@ CONFIGS = {
 
 
 @pytest.mark.vllm
-@pytest.mark.timeout(300)
 def test_names_and_shapes_are_those_of_transformers() -> None:
     program = Path(real.__file__).with_name("described.py")
     command = [interpreter().python, "-I", program]

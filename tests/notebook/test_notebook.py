@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NOTEBOOK = ROOT / "scripts" / "colab" / "Phase1_Colab.ipynb"
 STUB = Path(__file__).parent / "stub"
-WITHIN_S = 120
+WITHIN_S = 400
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +117,7 @@ def asked_twice(run: Path) -> list[object]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_it_runs_to_its_last_cell_and_the_second_time_does_nothing_twice(
     tmp_path: Path,
 ) -> None:
@@ -143,7 +143,7 @@ async def test_it_runs_to_its_last_cell_and_the_second_time_does_nothing_twice(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_interrupted_in_the_middle_and_run_again_it_continues(tmp_path: Path) -> None:
     first, second = notebook(REPLICATES=3), notebook(REPLICATES=3)
     await _execute_and_interrupt(first, tmp_path)
@@ -159,7 +159,7 @@ async def test_interrupted_in_the_middle_and_run_again_it_continues(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_an_interrupted_run_is_shown_and_packed_as_far_as_it_is_recorded(
     tmp_path: Path,
 ) -> None:

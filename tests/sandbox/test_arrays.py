@@ -237,7 +237,7 @@ def _n_fds() -> int:
 
 
 async def _until_n_fds(n_fds: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while _n_fds() > n_fds:
             await asyncio.sleep(0.01)
 

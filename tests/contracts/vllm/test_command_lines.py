@@ -16,7 +16,7 @@ from servers.presets import PRESETS
 from tests.contracts.vllm.pair import cpu_environment
 from tests.servers.fitting import PAIR, asked, machine
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
 
 def refusals(program: Path, lines: Sequence[Sequence[str]]) -> list[str]:

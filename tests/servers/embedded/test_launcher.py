@@ -21,7 +21,7 @@ from engine.errors import NotReadyError
 from servers.embedded.launcher import serve
 from servers.embedded.model import EmbeddedModel
 
-_DEADLINE_S = 30.0
+_DEADLINE_S = 120.0
 
 _PARENT = """
 import asyncio, sys

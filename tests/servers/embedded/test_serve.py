@@ -9,7 +9,7 @@ from pathlib import Path
 
 from servers.embedded import serve
 
-_DEADLINE_S = 30.0
+_DEADLINE_S = 120.0
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from scripts.tiny.outcomes import Outcome
 from scripts.tiny.plain_tokens import PlainTokens, ids_and_taught
 from servers.embedded.model import EmbeddedModel, tiny_models
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 _MOST_BYTES = 8_000_000
 _MOST_SURPRISE = 0.3

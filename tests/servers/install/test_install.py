@@ -166,7 +166,7 @@ def test_a_second_installation_waits_for_the_first_and_uses_it(tmp_path: Path) -
     with (directory.with_name("vllm.lock")).open("w") as lock, ThreadPoolExecutor() as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         second = pool.submit(install, BUILD, directory, tell=said.put)
-        assert "waiting" in said.get(timeout=20)
+        assert "waiting" in said.get(timeout=120)
         make_stamp(directory)
         fcntl.flock(lock, fcntl.LOCK_UN)
-        assert second.result(timeout=20) == program(directory)
+        assert second.result(timeout=120) == program(directory)

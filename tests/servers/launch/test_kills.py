@@ -18,8 +18,8 @@ import pytest
 from tests.servers.launch.starts import ROOT, alive_in, make_start
 
 N_KILLS = 50
-LEFT_S = 5.0
-"""How long after the launcher's death its servers may take to be gone."""
+LEFT_S = 60.0
+"""How long after the launcher's death its servers may take to be gone, on a busy machine."""
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def test_a_signal_ends_launcher_and_servers(tmp_path: Path, number: signal.Signa
         assert process.stdout is not None
         assert process.stdout.readline()
         process.send_signal(number)
-        process.wait(timeout=10)
+        process.wait(timeout=LEFT_S)
         assert alive_in(tmp_path) == []
 
 
@@ -99,7 +99,7 @@ def _kill_during_start(folder: Path, after_s: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_kills_at_random_moments_of_the_start_leave_nothing(tmp_path: Path) -> None:
     moments = random.Random(11)  # noqa: S311 - moments, not secrets
     with ThreadPoolExecutor(4) as pool:

@@ -16,7 +16,7 @@ from engine.introspection.probe import Question
 from servers.probe.client import TorchProbe
 from tests.servers.probe.real import directory_of, probing, start_of
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.vllm
 
 HELLO = Question(operation="outputs", text="Hello you", layers=("model.layers.0",))
 OWNER = """

@@ -14,7 +14,7 @@ from engine.introspection.subject import Subject
 from servers.embedded.model import TINY_KEYS
 from tests.servers.probe.real import directory_of, interpreter, probing
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.vllm
 
 TEXT = "What do my layers do? I list them first, then I look at their weights."
 Arrays = Mapping[str, npt.NDArray[Any]]
