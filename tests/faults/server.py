@@ -6,6 +6,7 @@ python -m tests.faults.server --mix reset:0.05,rate_limit:0.02    # prints its b
 
 import argparse
 import asyncio
+import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -41,6 +42,7 @@ class FaultyServer:
     asks: list[Ask] = field(default_factory=list[Ask])
     n_in_flight: int = 0
     runner: web.AppRunner | None = None
+    listening: "Listening | None" = None
     _gate: asyncio.Semaphore = field(init=False)
     _seen: Counter[bytes] = field(default_factory=Counter[bytes])
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -193,6 +195,21 @@ async def _send_endlessly(request: web.Request) -> web.StreamResponse:
     return response
 
 
+class Listening(socket.socket):
+    """Where a server is connected to. Counts connections, also those over which nothing is said."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.n_accepted = 0
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.bind(("127.0.0.1", port))
+
+    def accept(self) -> tuple[socket.socket, object]:
+        accepted = super().accept()
+        self.n_accepted += 1
+        return accepted
+
+
 @asynccontextmanager
 async def serving(
     *, port: int = 0, server: FaultyServer | None = None, tls: ssl.SSLContext | None = None
@@ -206,9 +223,9 @@ async def serving(
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port, backlog=2048, ssl_context=tls)
-        await site.start()
-        server.runner = runner
+        listening = Listening(port)
+        await web.SockSite(runner, listening, backlog=2048, ssl_context=tls).start()
+        server.runner, server.listening = runner, listening
         server.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/v1"
         yield server
     finally:
