@@ -107,6 +107,6 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 )
 def test_a_long_text_takes_time_in_proportion(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
-    began = time.perf_counter()
+    began = time.process_time()
     PLAIN.text(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
