@@ -70,7 +70,7 @@ def _serve(
     api.open(behaviour, is_mute=fault in _LATE)
     if fault in _LATE - {"mute"}:
         _print(texts.failure(fault) or "")
-    return _until_dead(behaviour, family[0])
+    return _until_dead(family[0])
 
 
 def _api(options: argparse.Namespace) -> Api:
@@ -110,11 +110,8 @@ def _chatter() -> None:
         time.sleep(0.1)
 
 
-def _until_dead(behaviour: Behaviour, engine: int) -> int:
-    since = time.monotonic()
+def _until_dead(engine: int) -> int:
     while is_alive(engine):
-        if behaviour.die_after_s is not None and time.monotonic() - since > behaviour.die_after_s:
-            break
         time.sleep(0.02)
     _print("vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue.\n")
     return 1

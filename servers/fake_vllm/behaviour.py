@@ -23,8 +23,6 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reply_s: float = 0.0
     """Time that a completion takes."""
     reply: str = "I look at my own layers.\n\nTASK_COMPLETE"
-    die_after_s: float | None = None
-    """Time after which a server that is ready dies."""
     ignores_term: bool = False
     """SIGTERM does not end it."""
 

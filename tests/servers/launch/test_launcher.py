@@ -201,10 +201,14 @@ async def test_an_engine_that_dies_takes_its_server_along_and_is_restarted(tmp_p
 
 async def test_a_server_that_keeps_dying_is_given_up_and_told(tmp_path: Path) -> None:
     told = Told()
-    async with launched(tmp_path, make_start(tmp_path, die_after_s=0.3), told=told):
-        async with asyncio.timeout(120):
-            while "lost" not in told.states():
+    async with launched(tmp_path, make_start(tmp_path), told=told), asyncio.timeout(120):
+        for n_starts in range(1, PATIENCE.n_restarts + 2):
+            while told.states().count("ready") < n_starts:
                 await asyncio.sleep(0.02)
+            assert "lost" not in told.states()
+            api_process(tmp_path, "small").kill()
+        while "lost" not in told.states():
+            await asyncio.sleep(0.02)
     assert told.states().count("ready") == 1 + PATIENCE.n_restarts
     assert alive_in(tmp_path) == []
 
