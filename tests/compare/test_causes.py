@@ -9,13 +9,13 @@ from engine.sandbox import Limits
 from engine.sandbox.host import open_sandbox
 from engine.transcript import Execution, ExecutionError
 
-QUICK = Limits(wall_s=1.0, memory_bytes=256 << 20)
+LIMITS = Limits(memory_bytes=256 << 20)
 
 
-async def ran(code: str) -> Execution:
+async def ran(code: str, limits: Limits = LIMITS) -> Execution:
     table = CapabilityTable(["memory"], subject=Subject())
     async with (
-        open_sandbox(QUICK) as sandbox,
+        open_sandbox(limits) as sandbox,
         sandbox.open(modules=table.modules, answer=table.answer, seed=1) as workspace,
     ):
         return await workspace.execute(code)
@@ -31,7 +31,6 @@ async def ran(code: str) -> Execution:
         ("from introspect import weights", Cause.MODEL),
         ("import threading\nthreading.Thread(target=print).start()", Cause.SANDBOX_WALL),
         ("import subprocess\nsubprocess.run(['ls'])", Cause.SANDBOX_WALL),
-        ("while True:\n    pass", Cause.SANDBOX_LIMIT),
         ("x = bytearray(1 << 30)", Cause.SANDBOX_LIMIT),
         ("import os\nos._exit(3)", Cause.SANDBOX_LIMIT),
         (
@@ -53,6 +52,12 @@ async def test_the_cause_of_a_failure_is_told_from_what_it_says(code: str, cause
     error = (await ran(code)).error
     assert error is not None
     assert cause_of(error) is cause, error
+
+
+async def test_a_block_that_takes_too_long_fails_by_a_limit_of_the_sandbox() -> None:
+    error = (await ran("while True:\n    pass", Limits(wall_s=1.0))).error
+    assert error is not None
+    assert cause_of(error) is Cause.SANDBOX_LIMIT, error
 
 
 @pytest.mark.parametrize(

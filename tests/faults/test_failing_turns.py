@@ -28,7 +28,9 @@ from tests.faults.faults import Fault
 from tests.faults.process import server_process
 from tests.faults.server import FaultyServer, serving
 
-PATIENCE = Patience(answer_s=0.5, attempts=20)
+PATIENCE = Patience(attempts=20)
+HASTY = Patience(attempts=20, answer_s=0.5)
+"""Where an answer does not come to its end."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,12 @@ def long_phase() -> Phase:
 
 
 @asynccontextmanager
-async def parts_at(endpoint: Endpoint, pauses: Pauses) -> AsyncGenerator[tuple[Parts, Kept]]:
+async def parts_at(
+    endpoint: Endpoint, pauses: Pauses, patience: Patience = PATIENCE
+) -> AsyncGenerator[tuple[Parts, Kept]]:
     async with (
         open_backend(
-            endpoint, access=OPEN, patience=PATIENCE, sleep=pauses.sleep, clock=pauses.clock
+            endpoint, access=OPEN, patience=patience, sleep=pauses.sleep, clock=pauses.clock
         ) as backend,
         parts_with(backend, phase=long_phase()) as (parts, kept),
     ):
@@ -92,6 +96,7 @@ async def outcome(
     window: int | None = None,
     served: str = "served-model",
     key: str | None = None,
+    patience: Patience = PATIENCE,
 ) -> Outcome:
     server = FaultyServer(
         plan=plan,
@@ -103,7 +108,7 @@ async def outcome(
     pauses = Pauses()
     async with (
         serving(server=server),
-        parts_at(make_endpoint(server.url), pauses) as (parts, kept),
+        parts_at(make_endpoint(server.url), pauses, patience) as (parts, kept),
         asyncio.timeout(120),
     ):
         ends = await conduct([CASE], lambda _case: replace(parts, window=window), concurrency=1)
@@ -221,7 +226,8 @@ async def test_the_same_turn_again_and_again_is_nudged_and_then_stuck() -> None:
     ],
 )
 async def test_trouble_that_passes_leaves_no_trace_in_the_conversation(fault: Fault) -> None:
-    plain, troubled = await outcome(), await outcome(plan=at_first(fault))
+    patience = HASTY if fault in {Fault.HANG, Fault.DRIP} else PATIENCE
+    plain, troubled = await outcome(), await outcome(plan=at_first(fault), patience=patience)
     assert troubled.reason == StopReason.COMPLETED
     assert troubled.outputs == plain.outputs
     assert troubled.asks[-1].body == plain.asks[-1].body
