@@ -82,7 +82,7 @@ async def test_a_notebook_gets_one_bar(tmp_path: Path) -> None:
 
 
 async def test_a_pipe_gets_lines_and_nothing_drawn(tmp_path: Path) -> None:
-    async with endpoint(latency_s=0.5) as server:
+    async with endpoint(latency_s=1.0) as server:
         done = await run(*two_arms(server), *FLAGS, cwd=tmp_path)
     assert ESCAPE not in done.err
     assert "a: 0/3 done, 3 running" in done.err
@@ -100,7 +100,7 @@ async def test_a_log_is_the_events_themselves(tmp_path: Path) -> None:
 
 async def test_where_a_run_is_taken_up_is_recorded(tmp_path: Path) -> None:
     async with (
-        endpoint(latency_s=5) as server,
+        endpoint(latency_s=600) as server,
         program(*two_arms(server), *FLAGS, cwd=tmp_path) as process,
     ):
         await server.until_in_flight(6)

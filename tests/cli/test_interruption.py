@@ -200,7 +200,7 @@ async def test_resume_under_another_window_is_refused_by_name(tmp_path: Path) ->
 
 async def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     async with (
-        endpoint(latency_s=5) as server,
+        endpoint(latency_s=600) as server,
         program(*two_arms(server), *MANY, cwd=tmp_path),
     ):
         await until_recorded(tmp_path / "out", 10)
