@@ -14,6 +14,8 @@ from typing import cast
 import psutil
 import pytest
 
+from tests.processes import children
+
 _OUTSIDE = re.compile(r"(?i)^(.*_)?(api_key|token|proxy|base_url)$|^AGI_")
 _NETWORK_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.getaddrinfo"})
 _LEAVE_S = 20.0
@@ -78,19 +80,6 @@ def refused_hosts() -> Iterator[list[str]]:
     assert not _attempts, f"reached for the network: {_attempts}"
 
 
-def _children() -> set[psutil.Process]:
-    """Processes below this one, without the trackers that multiprocessing keeps to its end."""
-    found = psutil.Process().children(recursive=True)
-    return {child for child in found if not _is_tracker(child)}
-
-
-def _is_tracker(process: psutil.Process) -> bool:
-    try:
-        return any("multiprocessing.resource_tracker" in part for part in process.cmdline())
-    except psutil.Error:
-        return False
-
-
 def _describe(process: psutil.Process) -> str:
     try:
         return f"{process.pid} {process.status()}: {' '.join(process.cmdline())[:200]}"
@@ -106,10 +95,10 @@ def _kill(process: psutil.Process) -> None:
 @pytest.fixture(autouse=True)
 def no_process_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test whose children outlive it; servers that a wider fixture started earlier may."""
-    before = _children()
+    before = children()
     yield
     deadline = time.monotonic() + _LEAVE_S
-    while (left := _children() - before) and time.monotonic() < deadline:
+    while (left := children() - before) and time.monotonic() < deadline:
         time.sleep(0.02)
     said = [_describe(process) for process in left]
     for process in left:

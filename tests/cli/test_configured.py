@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import psutil
 import pytest
 
 from engine.cli.access import access_of
@@ -13,6 +12,7 @@ from engine.cli.serving.given import endpoints_of
 from engine.endpoint import Endpoint, Prices
 from engine.errors import NotReadyError, UsageError
 from tests.cli.program import endpoint
+from tests.processes import children
 
 WHOLE = """
 replicates = 2
@@ -147,6 +147,6 @@ async def test_what_opens_an_endpoint_is_kept_from_servers_that_are_started(
         shown = 'key_env = "LAB_ENTRY"\nheaders = { X-Gate = "$LAB_GATE" }\n'
         config = written(table + shown, tmp_path)
         async with choose(Options(config=config), ("a", "tiny-s")).open(tmp_path):
-            (child,) = psutil.Process().children()
+            (child,) = children()
             inherited = {name for name in child.environ() if name.startswith("LAB_")}
     assert inherited == {"LAB_COLOUR"}

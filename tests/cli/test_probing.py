@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from engine.events import TurnEnded
 from tests.cli.program import endpoint, events_of, run, two_arms
 from tests.faults.asks import Ask
+from tests.processes import children
 from tests.servers.probe.real import directory_of
 
 LOOK = """
@@ -61,7 +61,7 @@ async def test_without_a_python_that_has_torch_no_arm_has_probes(tmp_path: Path)
 
 @pytest.mark.vllm
 async def test_every_arm_looks_inside_its_own_weights(tmp_path: Path) -> None:
-    before = set(psutil.Process().children(recursive=True))
+    before = children()
     async with endpoint(reply=looks) as server:
         arms = (*two_arms(server), *checkpoints("a=tiny-s", "b=tiny-m"))
         done = await run("compare", "1a", *arms, "--out", "out", cwd=tmp_path)
@@ -78,4 +78,4 @@ async def test_every_arm_looks_inside_its_own_weights(tmp_path: Path) -> None:
         width = 128 if name.startswith("a.") else 160
         assert execution.error is None, execution.output
         assert execution.output.splitlines()[0].endswith(f", {width}]")
-    assert set(psutil.Process().children(recursive=True)) <= before
+    assert children() <= before

@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from engine.introspection.documents import Documents, open_documents
@@ -16,6 +15,7 @@ from engine.sandbox import Limits, Workspace
 from engine.sandbox.host import open_sandbox
 from phases.load import documents_folder, get_phase
 from tests.introspection.functions import METHODS
+from tests.processes import children
 
 TERMS = ("heritage", *(name for module, name in METHODS if module == "heritage"))
 PASSAGE = 40
@@ -98,7 +98,7 @@ async def test_the_memory_of_its_processes_names_no_document(
 ) -> None:
     before = "from introspection import memory, weights\nprint(memory.query_beliefs())"
     assert (await workspace_of_1a.execute(before)).error is None
-    held = b"".join(memory_of(child.pid) for child in psutil.Process().children(recursive=True))
+    held = b"".join(memory_of(child.pid) for child in children())
     assert b"find_similar_weights" in held
     few = [each.text[100 : 100 + PASSAGE] for documents in sets.values() for each in documents.all]
     sought = [term.encode() for term in (*TERMS, *few)]
@@ -109,7 +109,7 @@ async def test_the_memory_of_its_processes_names_no_document(
 async def test_memory_shows_what_is_granted(workspace: Workspace) -> None:
     """So that the scan above would find it."""
     assert (await workspace.execute("from introspection import heritage")).error is None
-    held = b"".join(memory_of(child.pid) for child in psutil.Process().children(recursive=True))
+    held = b"".join(memory_of(child.pid) for child in children())
     assert [term for term in TERMS if term.encode() not in held] == []
 
 

@@ -20,6 +20,7 @@ from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
 from servers.embedded.launcher import serve
 from servers.embedded.model import EmbeddedModel
+from tests.processes import children
 
 _DEADLINE_S = 120.0
 
@@ -55,7 +56,7 @@ def _is_gone(pid: int) -> bool:
 
 
 def _servers() -> set[psutil.Process]:
-    return set(psutil.Process().children())
+    return children()
 
 
 @asynccontextmanager
