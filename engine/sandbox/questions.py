@@ -1,6 +1,7 @@
 """What a block asks of the host: every question answered or refused, counted and recorded."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import chain, islice
@@ -143,8 +144,7 @@ class Questions:
         return Reply(Answered(ask.id, self._kept(ask, answer)))
 
     async def _in_time(self, ask: _Question) -> object:
-        clock = asyncio.get_running_loop().time
-        started = clock()
+        started = time.monotonic()
         try:
             async with asyncio.timeout(self._answer_s):
                 return await self._answer(ask.method, ask.arguments)
@@ -152,7 +152,7 @@ class Questions:
             what = f"no answer within {self._answer_s:g} s"
             raise CapabilityError("TimeoutError", what) from error
         finally:
-            self._left_s -= clock() - started
+            self._left_s -= time.monotonic() - started
 
     async def _with_arrays(self, ask: _Question, answer: object, arrays: Arrays) -> Reply:
         self._n_array_bytes += sum(array.nbytes for array in arrays.values())

@@ -5,6 +5,7 @@ behind, or a block that only said that it is done or that it asks, computes on n
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -24,7 +25,7 @@ class Stint:
         """Compute on one of `cores` in `process`."""
         self._cores = cores
         self._process = process
-        self._clock = asyncio.get_running_loop().time
+        self._clock = time.monotonic  # that of uvloop's loop knows whole milliseconds only
         self._past_s = 0.0
         self._since: float | None = None
         self._place: Places | None = None

@@ -4,6 +4,7 @@ import asyncio
 
 import psutil
 import pytest
+import uvloop
 
 from engine.sandbox import Limits, Tier
 from engine.sandbox.cores import Cores, Places
@@ -23,6 +24,14 @@ async def test_a_late_block_is_interrupted_and_its_variables_are_kept() -> None:
     assert late.output.startswith("said\nTraceback")
     assert late.duration_s >= SHORT.wall_s
     assert kept.output == "True\n"
+
+
+def test_the_shortest_blocks_take_time() -> None:
+    async def durations() -> list[float]:
+        async with open_sandbox(SHORT, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+            return [(await workspace.execute("pass")).duration_s for _ in range(20)]
+
+    assert all(uvloop.run(durations()))
 
 
 async def test_waiting_for_an_answer_is_not_counted() -> None:
