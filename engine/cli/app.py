@@ -14,7 +14,7 @@ from inspect import signature
 from cyclopts import App, CoercionError, CycloptsError, UnusedCliTokensError
 
 from engine.cli.config_file import ConfigFile
-from engine.cli.console import drawn, occupy_closed_streams, say, tolerate
+from engine.cli.console import drawn, occupy_closed_streams, pass_nothing_on, say, tolerate
 from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, NOT_READY, USAGE
 from engine.cli.options import Options
 from engine.errors import EngineError, NotReadyError, UsageError
@@ -57,6 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     0 done, 1 failed, 2 usage, 3 the machine is not ready, 4 finished in part, 130 interrupted.
     """
     occupy_closed_streams()
+    pass_nothing_on()
     tolerate()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

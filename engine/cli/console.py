@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from io import StringIO, TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 import msgspec
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_N_STANDARD = 3
 _PIPE_WIDTH = 160
 """Columns of a table that no terminal limits."""
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -27,12 +29,24 @@ def occupy_closed_streams() -> None:
 
     What a library complains of would be written into it, and libuv aborts when it closes it.
     """
-    for number in range(3):
+    for number in range(_N_STANDARD):
         try:
             os.fstat(number)
         except OSError:
             nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
             os.set_inheritable(nowhere, True)  # noqa: FBT003 - positional only
+
+
+def pass_nothing_on() -> None:
+    """Let no child have a descriptor that this process was started with, standard ones aside.
+
+    uvloop starts programs without closing any.
+    """
+    folder = Path("/dev/fd")
+    for number in [int(each.name) for each in folder.iterdir()] if folder.is_dir() else ():
+        with suppress(OSError):  # that of the folder itself is closed again
+            if number >= _N_STANDARD:
+                os.set_inheritable(number, False)  # noqa: FBT003 - positional only
 
 
 def tolerate() -> None:

@@ -16,10 +16,15 @@ from engine.sandbox.preload import preload, scrub
 from engine.sandbox.protocol import Hello
 from engine.sandbox.seal import MAX_ZYGOTE_FDS
 
+_HIGHEST_FD = 1 << 20
+"""Linux gives no higher one, unless fs.nr_open is raised. uvloop leaves all to its children that
+the engine itself was given, and workers close only the low ones."""
+
 
 def ready(control_fd: int, *, without: Collection[str]) -> Callable[[], None]:
     """Import, put up the walls, say hello; return what forks on request until the host is gone."""
     control = Control(control_fd)
+    os.closerange(control.fileno() + 1, _HIGHEST_FD)
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_ZYGOTE_FDS, MAX_ZYGOTE_FDS))
     preload()
     os.register_at_fork = posix.register_at_fork  # the boot line has taken it away

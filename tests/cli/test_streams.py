@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from engine.cli.console import emit_json
 from engine.events import RunEnded
-from tests.cli.program import WITHIN_S, Outcome, endpoint, events_of, outcome, two_arms
+from tests.cli.program import ROOT, WITHIN_S, Outcome, endpoint, events_of, outcome, two_arms
 from tests.report.making import Said, make_run
 
 PRINTING = [("phases",), ("phases", "--json"), ("--help",), ("run", "--help"), ("--version",)]
@@ -48,6 +50,18 @@ async def test_a_stdout_that_cannot_be_written_is_said(
     done = await shell(">/dev/full", *command, cwd=tmp_path)
     assert done.code == 1
     assert done.err == "error: stdout cannot be written (No space left on device).\n"
+
+
+def test_what_this_program_was_started_with_is_passed_to_no_other() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader), os.fdopen(writer, "w"):
+        code = (
+            "import os; from engine.cli.console import pass_nothing_on; pass_nothing_on(); "
+            f"print([os.get_inheritable(number) for number in (0, 1, 2, {writer})])"
+        )
+        argv = (sys.executable, "-c", code)
+        done = subprocess.run(argv, pass_fds=[writer], capture_output=True, check=True, cwd=ROOT)
+    assert done.stdout == b"[True, True, True, False]\n"
 
 
 async def test_a_report_that_cannot_be_printed_is_written(tmp_path: Path) -> None:

@@ -6,17 +6,21 @@ import resource
 import socket
 from collections.abc import Generator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
+import uvloop
 
 from engine.errors import SandboxError
 from engine.sandbox import Tier, forkserver
 from engine.sandbox.forkserver import ForkServer, fork_server
 from engine.sandbox.host import ProcessSandbox, open_sandbox
 from engine.sandbox.process import Process
+from engine.sandbox.seal import MAX_ZYGOTE_FDS
 from engine.sandbox.walls import Wall
 from tests.sandbox.workshop import LIMITS, opened
 
+ANY = Tier.CONTAINED_ONLY
 _REFUSING_THE_SECOND = f"""
 import errno, os, sys
 fork, n_workers = os.fork, 0
@@ -30,6 +34,28 @@ def refusing():
 os.fork = refusing
 {forkserver.BOOT}
 """
+
+
+def test_a_worker_has_nothing_that_the_engine_was_started_with(secret_fd: int) -> None:
+    async def read() -> str:
+        async with open_sandbox(LIMITS, minimum=ANY) as sandbox, opened(sandbox) as workspace:
+            return (await workspace.execute(f"import os\nos.read({secret_fd}, 9)")).output
+
+    assert "Bad file descriptor" in uvloop.run(read())
+
+
+@pytest.fixture
+def secret_fd(tmp_path: Path) -> Generator[int]:
+    """A file that a shell has left open for all its children, under a high number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    path = tmp_path / "secret"
+    path.write_text("secret")
+    with path.open("rb") as file:
+        number = os.dup2(file.fileno(), MAX_ZYGOTE_FDS + 100, inheritable=True)
+    yield number
+    os.close(number)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def _forked(server: ForkServer) -> Process:
