@@ -42,7 +42,8 @@ async def fetched(repo: str, pattern: str | None, *, store: Path) -> Path:
 
 async def _downloaded(repo: str, pattern: str, store: Path) -> Path:
     program = (sys.executable, "-m", "servers.embedded.download", str(store), repo, pattern)
-    child = await asyncio.create_subprocess_exec(*program, stdout=PIPE)
+    # What a terminal says is for this process, which ends the download where it should end.
+    child = await asyncio.create_subprocess_exec(*program, stdout=PIPE, start_new_session=True)
     try:
         out, _ = await child.communicate()
     finally:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from engine.errors import NotReadyError
 from servers.embedded.fetch import fetched, first_part, parts_of
 from tests.hub import Hub, hub
 
+DOWNLOAD = "servers.embedded.download"
 Fetch = Callable[[str, str | None], Coroutine[object, object, Path]]
 
 REPO, PATTERN = "Qwen/Qwen2.5-3B-Instruct-GGUF", "*q4_k_m*.gguf"
@@ -85,6 +87,22 @@ async def test_an_interrupted_download_ends_at_once_and_is_taken_up_by_the_next(
     file = await fetch(REPO, PATTERN)
     assert file.read_bytes() == CONTENT
     assert begun(served) == [KEPT]
+
+
+async def test_what_is_said_to_the_terminal_is_not_for_a_download(
+    fetch: Fetch, served: Hub
+) -> None:
+    served.breaks_after = BROKEN_AT
+    served.stalls.set()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        task = group.create_task(fetch(REPO, PATTERN))
+        assert await asyncio.to_thread(served.has_stalled.wait, 15)
+        programs = {each.pid: each.cmdline() for each in psutil.Process().children()}
+        groups = {pid: os.getpgid(pid) for pid, line in programs.items() if DOWNLOAD in line}
+        task.cancel()
+    served.stalls.clear()
+    assert groups == {pid: pid for pid in groups}
+    assert groups
 
 
 async def test_contents_that_are_not_the_hubs_are_refused(fetch: Fetch, served: Hub) -> None:
