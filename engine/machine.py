@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ import psutil
 _UNIFIED = ""
 """Controller of version 2, as /proc/self/cgroup names it; its folder is that of all groups."""
 _MEMORY = (
-    (_UNIFIED, "memory.max", "anon"),
-    ("memory", "memory.limit_in_bytes", "rss"),
+    (_UNIFIED, "memory.max", ("anon", "shmem")),
+    ("memory", "memory.limit_in_bytes", ("rss", "shmem")),
 )
-"""Of cgroups version 2 and 1: the controller, the file with the limit, and the word in memory.stat
-for what is no file's copy."""
+"""Of cgroups version 2 and 1: the controller, the file with the limit, and the words in memory.stat
+for what is no copy of a file on a disk."""
 _N_FIELDS = 3
 
 
@@ -62,11 +62,11 @@ def ram(cgroups: Cgroups = HERE) -> Ram:
     """Return the RAM that this process may use."""
     memory = psutil.virtual_memory()
     total, available = memory.total, memory.available
-    for controller, limit, word in _MEMORY:
+    for controller, limit, words in _MEMORY:
         for group in cgroups.around(controller):
             try:
                 most = int((group / limit).read_text("ascii"))
-                used = _used(group / "memory.stat", word)
+                used = _used(group / "memory.stat", words)
             except (OSError, ValueError):  # no such group, or "max"
                 continue
             total, available = min(total, most), max(0, min(available, most - used))
@@ -82,10 +82,10 @@ def n_cores(cgroups: Cgroups = HERE) -> int:
     return min([n_own, *(max(1, math.ceil(share)) for share in _shares(cgroups))])
 
 
-def _used(stat: Path, word: str) -> int:
+def _used(stat: Path, words: Iterable[str]) -> int:
     """Read what a group and all below it use: version 1 counts these by names of their own."""
     figures = dict(line.split(maxsplit=1) for line in stat.read_text("ascii").splitlines())
-    return int(figures.get(f"total_{word}", figures.get(word, 0)))
+    return sum(int(figures.get(f"total_{word}", figures.get(word, 0))) for word in words)
 
 
 def _shares(cgroups: Cgroups) -> Iterator[float]:

@@ -5,7 +5,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
+from engine.machine import n_cores, ram
 
 _PACKAGES = ("phaselab", "openai", "xllamacpp", "numpy", "msgspec", "markdown-it-py", "jinja2")
 _ROOT = Path(__file__).parents[2]
@@ -35,8 +35,8 @@ def machine() -> dict[str, str | int]:
     return {
         "system": platform.system(),
         "processor": platform.machine(),
-        "n_cores": psutil.cpu_count() or 0,
-        "memory_bytes": psutil.virtual_memory().total,
+        "n_cores": n_cores(),
+        "memory_bytes": ram().total_bytes,
     }
 
 

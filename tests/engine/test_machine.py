@@ -52,6 +52,14 @@ def test_memory_ends_at_the_limits_of_the_groups_that_the_process_is_in(
     assert ram(Cgroups(tmp_path / "groups", tmp_path / "own")) == (GIB, GIB - GIB // 4)
 
 
+@pytest.mark.parametrize("limit", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_shared_memory_is_in_use(tmp_path: Path, limit: str) -> None:
+    folder = (tmp_path / limit).parent
+    stat = f"anon 0\nrss 0\nfile 9\nshmem {GIB // 2}\n"
+    write(folder, **{Path(limit).name: str(GIB), "memory.stat": stat})
+    assert ram(Cgroups(tmp_path)).available_bytes == GIB // 2
+
+
 def test_a_group_that_uses_more_than_its_limit_has_nothing_left(tmp_path: Path) -> None:
     write(tmp_path, **{"memory.max": str(GIB), "memory.stat": f"anon {2 * GIB}\n"})
     assert ram(Cgroups(tmp_path)).available_bytes == 0
