@@ -16,6 +16,7 @@ from engine.cli.counts import counted
 from engine.cli.invocation import carry_out
 from engine.cli.options import Options, Repeatable
 from engine.cli.resume import endpoints_in, names_in, options_of, twins_of
+from engine.cli.serving.recorded import with_recorded_weights
 from engine.cli.serving.twins import chosen
 from engine.cli.study import Study
 from engine.errors import UsageError
@@ -150,6 +151,7 @@ def _study(manifest: Manifest, given: Options, arms: Sequence[_Arm], at: str) ->
     models = tuple(dict.fromkeys(arm.model for arm in arms))
     known = (twins_of(manifest), endpoints_in(manifest), names_in(manifest))
     serving = chosen(options, models, *known)  # refuses a model that is not there
+    serving = with_recorded_weights(serving, manifest.arms, given.checkpoint)
     _check_distinct(begun)
     return Study(
         serving=serving,

@@ -1,7 +1,7 @@
 """The manifest of a study that is about to run."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ from engine.settings import read_settings
 
 _OF_ARMS = ("served_model", "checkpoint_fingerprint", "max_model_len", "has_system_role")
 """What shapes the results of an arm."""
+_WEIGHTS = "checkpoint_fingerprint of "
 
 
 def manifest_of(
@@ -87,8 +88,15 @@ def check_unchanged(before: Manifest, now: Manifest) -> None:
         listed = "; ".join(f"{name} was {old!r} and is {new!r}" for name, old, new in pairs)
         raise UsageError(
             f"this run cannot go on under changed conditions: {listed}. "
-            "Restore them, or start a new run."
+            f"{_weights_remedy(name for name, _, _ in pairs)}Restore them, or start a new run."
         )
+
+
+def _weights_remedy(changed: Iterable[str]) -> str:
+    """Return the flag for weights that are not the recorded ones: those may lie elsewhere."""
+    others = [name.removeprefix(_WEIGHTS) for name in changed if name.startswith(_WEIGHTS)]
+    flags = " ".join(f"--checkpoint {name}=DIR" for name in others)
+    return f"Name the weights that it has read with {flags}. " if flags else ""
 
 
 def check_alike(parent: Manifest, now: Manifest) -> None:
@@ -101,7 +109,10 @@ def check_alike(parent: Manifest, now: Manifest) -> None:
     changed = [name for name in old.keys() & new.keys() if old[name] != new[name]]
     if changed:
         listed = "; ".join(f"{name} was {old[name]!r} and is {new[name]!r}" for name in changed)
-        raise UsageError(f"what is shared was made under other conditions: {listed}. Restore them.")
+        raise UsageError(
+            f"what is shared was made under other conditions: {listed}. "
+            f"{_weights_remedy(changed)}Restore them."
+        )
 
 
 def _conditions(manifest: Manifest) -> dict[str, object]:

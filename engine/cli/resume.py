@@ -13,6 +13,7 @@ from engine.cli.counts import Limit
 from engine.cli.invocation import see_through
 from engine.cli.options import Deadline, Display, Options, Repeatable
 from engine.cli.planning import Alternate
+from engine.cli.serving.recorded import with_recorded_weights
 from engine.cli.serving.twins import chosen
 from engine.cli.study import Study
 from engine.endpoint import Endpoint
@@ -72,6 +73,7 @@ def resume(
     )
     arms = [arm.model for arm in manifest.arms]
     serving = chosen(options, arms, twins_of(manifest), endpoints_in(manifest), names_in(manifest))
+    serving = with_recorded_weights(serving, manifest.arms, checkpoint)
     study = Study(
         serving=serving,
         phases=manifest.phases,

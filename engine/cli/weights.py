@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from engine.errors import NotReadyError
 from engine.introspection.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
 from engine.introspection.hub import Place, open_repository, parse_place
@@ -19,7 +21,7 @@ def open_weights(named: str) -> Checkpoint:
     place = None if Path(named).is_dir() else parse_place(named)
     if place is None:
         return open_checkpoint(named)
-    kept = _kept(snapshot(read_settings(), place))
+    kept = _kept(place, snapshot(read_settings(), place))
     return kept or read_checkpoint(open_repository(place))
 
 
@@ -33,12 +35,16 @@ def snapshot(settings: Settings, place: Place) -> Path | None:
     return found if (found / "config.json").exists() else None
 
 
-def _kept(copy: Path | None) -> Checkpoint | None:
-    """Return the checkpoint of a copy that has all weights: a cache has what was once asked for."""
+def _kept(place: Place, copy: Path | None) -> Checkpoint | None:
+    """Return the checkpoint of a copy that has all weights: a cache has what was once asked for.
+
+    Its origin is the repository, which other machines find too.
+    """
     if copy is None:
         return None
     try:
         found = open_checkpoint(copy)
     except NotReadyError:  # shards are missing
         return None
-    return None if found.why_no_values else found
+    origin = str(Place(place.repo, copy.name))
+    return None if found.why_no_values else msgspec.structs.replace(found, origin=origin)

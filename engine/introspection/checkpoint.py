@@ -66,7 +66,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Configuration and parameters of one model, read from where they lie."""
 
     origin: str
-    """Directory, or hub repository and revision."""
+    """Directory in full, or hub repository and revision: the same from everywhere."""
     directory: Path | None
     """The directory of this machine that has all of it, where there is one."""
     config: Mapping[str, object]
@@ -104,7 +104,7 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     directory = Path(path)
     if not directory.is_dir():
         raise NotReadyError(f"There is no checkpoint directory {directory}. {_REMEDY}")
-    return read_checkpoint(Directory(directory))
+    return read_checkpoint(Directory(directory.absolute()))
 
 
 def read_checkpoint(folder: Folder) -> Checkpoint:
