@@ -162,8 +162,15 @@ async def main_job(models: str, options: Options) -> str:
 
 
 def nearest_there(folder: Path) -> Path:
-    """Return the first of `folder` and the directories around it that exists."""
-    return next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    """Return the first of `folder` and the directories around it that exists and can be seen."""
+    return next(part for part in (folder, *folder.absolute().parents) if _is_seen(part))
+
+
+def _is_seen(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _needed(name: str, known: set[str]) -> set[str]:

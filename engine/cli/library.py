@@ -26,9 +26,18 @@ def open_library(options: Options) -> Library:
     """
     given = _given(options)
     for kind, folder in given.items():
-        if folder and not folder.is_dir():
-            raise UsageError(f"{_FLAGS[kind]} {folder}: is no directory. Name one with *.md files.")
+        if folder:
+            _check_directory(folder, _FLAGS[kind])
     return {kind: open_documents(given[kind] or documents_folder(kind)) for kind in given}
+
+
+def _check_directory(folder: Path, flag: str) -> None:
+    try:
+        problem = "" if folder.is_dir() else "is no directory"
+    except OSError as error:
+        problem = f"cannot be looked at ({error.strerror})"
+    if problem:
+        raise UsageError(f"{flag} {folder}: {problem}. Name one with *.md files.")
 
 
 def facts_of(library: Library, phases: Iterable[Phase], options: Options) -> dict[str, DocumentSet]:

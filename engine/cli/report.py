@@ -64,13 +64,21 @@ def read(directory: Path) -> Run:
         UsageError: it is no run directory, is damaged, or was written by another version.
     """
     journal = directory / "events.jsonl"
-    n_bytes = journal.stat().st_size if journal.exists() else 0
+    n_bytes = _n_bytes(journal)
     if n_bytes > _LARGE_BYTES:
         say(
             f"working out what {n_bytes / 1e6:,.0f} MB of events show. All of it is recorded: "
             f"`report {directory}` does this again."
         )
     return read_run(directory)
+
+
+def _n_bytes(journal: Path) -> int:
+    """Return the size of a journal; 0 where it cannot be seen: whoever reads it says why."""
+    try:
+        return journal.stat().st_size
+    except OSError:
+        return 0
 
 
 def write_out(found: Run) -> None:

@@ -5,7 +5,12 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import NotReadyError
-from engine.introspection.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
+from engine.introspection.checkpoint import (
+    Checkpoint,
+    is_directory,
+    open_checkpoint,
+    read_checkpoint,
+)
 from engine.introspection.hub import Place, open_repository, parse_place
 from engine.settings import Settings, read_settings
 
@@ -18,7 +23,7 @@ def open_weights(named: str) -> Checkpoint:
     Raises:
         NotReadyError: there is no such place, or a file there is damaged.
     """
-    place = None if Path(named).is_dir() else parse_place(named)
+    place = None if is_directory(Path(named)) else parse_place(named)
     if place is None:
         return open_checkpoint(named)
     kept = _kept(place, snapshot(read_settings(), place))
@@ -26,7 +31,14 @@ def open_weights(named: str) -> Checkpoint:
 
 
 def snapshot(settings: Settings, place: Place) -> Path | None:
-    """Return the directory of a repository in the hub's cache, if it was fetched."""
+    """Return the directory of a repository in the hub's cache, if it can be read there."""
+    try:
+        return _cached(settings, place)
+    except OSError:
+        return None
+
+
+def _cached(settings: Settings, place: Place) -> Path | None:
     folder = settings.hub_cache / f"models--{place.repo.replace('/', '--')}"
     revision = place.revision or "main"
     reference = folder / "refs" / revision

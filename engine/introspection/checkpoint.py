@@ -102,9 +102,22 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
             file and the remedy.
     """
     directory = Path(path)
-    if not directory.is_dir():
+    if not is_directory(directory):
         raise NotReadyError(f"There is no checkpoint directory {directory}. {_REMEDY}")
     return read_checkpoint(Directory(directory.absolute()))
+
+
+def is_directory(path: Path) -> bool:
+    """Return whether a checkpoint can lie in `path`.
+
+    Raises:
+        NotReadyError: it may not be looked at.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:
+        problem = f"Cannot look at the checkpoint directory {path}: {error.strerror or error}"
+        raise NotReadyError(f"{problem}. {_REMEDY}") from error
 
 
 def read_checkpoint(folder: Folder) -> Checkpoint:

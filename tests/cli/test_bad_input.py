@@ -41,6 +41,8 @@ DOWN = ("--endpoint", "a=http://127.0.0.1:9/v1", "--endpoint", "b=http://127.0.0
         (["--config", "absent.toml"], ["absent.toml"]),
         (["report", "nowhere"], ["nowhere", "run directory"]),
         (["resume", "nowhere"], ["nowhere", "run directory"]),
+        (["report", "r" * 300], ["run directory"]),
+        (["run", "comparison", "--model", "tiny-s", "--heritage", "h" * 300], ["too long", "*.md"]),
     ],
 )
 async def test_a_mistake_is_named(arguments: list[str], words: list[str], tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -221,6 +223,34 @@ def test_damage_is_named_with_its_remedy(
     with pytest.raises(NotReadyError, match="--checkpoint") as refusal:
         open_checkpoint(checkpoint_dir)
     assert culprit in str(refusal.value)
+
+
+LOOK = """
+import os, sys
+from engine.cli.weights import open_weights
+from engine.errors import NotReadyError
+if os.geteuid() == 0:
+    os.seteuid(65534)
+try:
+    open_weights(sys.argv[1])
+except NotReadyError as error:
+    print(error)
+"""
+"""Opens weights as a user that walls of permissions hold for."""
+
+
+def test_a_directory_behind_a_closed_one_is_refused_with_the_remedy(checkpoint_dir: Path) -> None:
+    checkpoint_dir.parent.chmod(0)
+    argv = [sys.executable, "-c", LOOK, str(checkpoint_dir)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=50)
+    checkpoint_dir.parent.chmod(0o700)
+    assert f"{checkpoint_dir}: Permission denied" in done.stdout, done.stderr
+    assert "--checkpoint" in done.stdout
+
+
+def test_a_directory_with_a_name_that_is_none_is_refused_with_the_remedy() -> None:
+    with pytest.raises(NotReadyError, match=r"File name too long.*--checkpoint"):
+        open_checkpoint("d" * 300)
 
 
 def test_missing_directory_is_named(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from servers.embedded.model import directory_of
             "absent",
             "CHECKPOINT is 'absent', which is no directory, and no OWNER/NAME",
         ),
+        ("checkpoint", "c" * 300, "which cannot be looked at (File name too long)"),
     ],
 )
 def test_a_field_that_is_wrong_is_named(

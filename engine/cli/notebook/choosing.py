@@ -144,8 +144,14 @@ def _weights(text: str, arms: tuple[str, ...], *, is_own: bool) -> tuple[str, ..
 
 def _place(text: str) -> str:
     path = Path(text).expanduser()
-    if path.is_dir():
-        return str(path.resolve())
+    try:
+        if path.is_dir():
+            return str(path.resolve())
+    except OSError as error:
+        raise UsageError(
+            f"CHECKPOINT is {text!r}, which cannot be looked at ({error.strerror}). Name a "
+            "directory that you can read."
+        ) from error
     if parse_place(text):
         return text
     raise UsageError(

@@ -136,6 +136,9 @@ def _beside(path: Path, name: str | None) -> str | None:
 
 
 def _weights(path: Path, name: str | None) -> str | None:
-    """Return the directory beside the file if it is there; else the name of a repository."""
+    """Return the directory beside the file, where it is one or cannot be looked at; else `name`."""
     found = _beside(path, name)
-    return found if found and Path(found).is_dir() else name
+    try:
+        return found if found and Path(found).is_dir() else name
+    except OSError:  # whoever opens it says why
+        return found
