@@ -1,13 +1,20 @@
 """One zygote per test file: tests share the sandbox, never a workspace."""
 
-from collections.abc import AsyncGenerator
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncGenerator, Callable
 
 import pytest_asyncio
+import uvloop
 
 from engine.sandbox import Tier
 from engine.sandbox.host import ProcessSandbox, open_sandbox
 from engine.sandbox.workspace import ProcessWorkspace
 from tests.sandbox.workshop import LIMITS, opened
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], AbstractEventLoop]]:
+    """Let what is tested here run on the loop that the engine runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
