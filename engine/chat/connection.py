@@ -17,10 +17,11 @@ import httpx2
 import openai
 
 from engine.access import Access
+from engine.chat.listing import WHERE_IS_IT
 from engine.chat.refusals import one_line, where
 from engine.chat.transport import Carrier
 from engine.endpoint import Endpoint
-from engine.errors import ChatError, UsageError
+from engine.errors import ChatError, NotReadyError, UsageError
 
 _SILENT_PER_REQUEST = ("x-stainless-retry-count", "x-stainless-read-timeout")
 _SILENT = (
@@ -35,6 +36,8 @@ _SILENT = (
     "OpenAI-Project",
 )
 """Headers that tell about this machine and its owner; no model needs them."""
+_NO_ANSWER = (aiohttp.ClientError, OSError, UnicodeError)
+"""UnicodeError: the name of a host has a part that is empty or longer than 63 letters."""
 
 
 class Answer(NamedTuple):
@@ -77,7 +80,7 @@ class Connection:
             if arrived.status == HTTPStatus.OK and not arrived.is_compressed:
                 return Answer(arrived.status, arrived.body, None)
             return _answer(arrived.response())
-        except (aiohttp.ClientError, httpx2.DecodingError, OSError) as error:
+        except (httpx2.DecodingError, *_NO_ANSWER) as error:
             raise self._lost(error) from error
 
     async def _stated(self, url: str, body: bytes) -> Answer:
@@ -100,7 +103,7 @@ class Connection:
             return await asking
         except openai.APIStatusError as error:
             return error.response
-        except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
+        except (openai.APIConnectionError, *_NO_ANSWER) as error:
             raise self._lost(error) from error
 
     def _lost(self, error: Exception) -> ChatError:
@@ -117,7 +120,9 @@ async def connect(
 
     Raises:
         UsageError: the key cannot be sent in a header, or the CA file cannot be read.
+        NotReadyError: no server can have such an address.
     """
+    _check_address(endpoint)
     _check_key(endpoint, access.key)
     carrier = Carrier(endpoint, connect_s=connect_s)
     async with openai.AsyncOpenAI(
@@ -130,6 +135,15 @@ async def connect(
         http_client=carrier,
     ) as client:
         yield Connection(client, carrier, endpoint, access)
+
+
+def _check_address(endpoint: Endpoint) -> None:
+    try:
+        httpx2.URL(endpoint.url)
+    except httpx2.InvalidURL as error:
+        raise NotReadyError(
+            f"endpoint {endpoint.model!r}: cannot connect to {endpoint.url}: {error}. {WHERE_IS_IT}"
+        ) from error
 
 
 def _check_key(endpoint: Endpoint, key: str | None) -> None:

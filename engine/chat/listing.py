@@ -16,6 +16,7 @@ from engine.errors import EngineError, NotReadyError, UsageError
 _MOST_SHOWN = 8
 _LATER_STATUS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _KEY_STATUS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+WHERE_IS_IT = "Is the server started, and are host and port right?"
 _WANTS_TLS = re.compile(r"HTTPS (port|server)|TLS", re.IGNORECASE)
 """nginx, Apache and Go answer plain HTTP at a TLS port with such words."""
 
@@ -131,8 +132,8 @@ def lost_hint(url: str, cause: str) -> str:
             "Its certificate is not trusted here; name its authority's by ca_file in the --config "
             "file, or by SSL_CERT_FILE."
         )
-    if re.search(r"Connect call failed|resolution|not known", cause):
-        return "Is the server started, and are host and port right?"
+    if re.search(r"Connect call failed|resolution|not known|label (empty|too long)", cause):
+        return WHERE_IS_IT
     if parts.scheme == "https":
         return f"Something is there; if it speaks plain HTTP, write http://{address}."
     return f"Something is there that does not answer as HTTP; if it wants TLS, write https://{address}."

@@ -102,6 +102,18 @@ async def test_a_server_that_is_down_is_asked_for() -> None:
     assert "GET http://127.0.0.1:1/v1/models failed" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["256.1.1.1", "h" * 70, f"{'h' * 70}.example", "a..b", "xn--\u00f6"],
+    ids=["no IPv4", "long", "long part", "empty part", "no IDNA"],
+)
+async def test_an_address_that_no_server_can_have_is_named_with_its_endpoint(host: str) -> None:
+    with pytest.raises(NotReadyError, match="Is the server started, and are host and") as caught:
+        await resolve(make_endpoint(f"http://{host}/v1"), access=OPEN)
+    assert "endpoint 'small'" in str(caught.value)
+    assert f"http://{host}/v1" in str(caught.value)
+
+
 async def test_a_server_that_does_not_answer_ends_the_wait() -> None:
     async with listening(_silent) as address:
         with pytest.raises(NotReadyError, match=r"not answered within 0\.2 s"):
