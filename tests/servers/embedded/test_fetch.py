@@ -74,7 +74,7 @@ async def test_an_interrupted_download_ends_at_once_and_is_taken_up_by_the_next(
 ) -> None:
     served.breaks_after = BROKEN_AT
     served.stalls.set()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         first = group.create_task(fetch(REPO, PATTERN))
         assert await asyncio.to_thread(served.has_stalled.wait, 15)
         while not (kept := list(served.root.parent.glob("store/*/*.part"))):
@@ -94,7 +94,7 @@ async def test_what_is_said_to_the_terminal_is_not_for_a_download(
 ) -> None:
     served.breaks_after = BROKEN_AT
     served.stalls.set()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         task = group.create_task(fetch(REPO, PATTERN))
         assert await asyncio.to_thread(served.has_stalled.wait, 15)
         programs = {each.pid: each.cmdline() for each in psutil.Process().children()}
