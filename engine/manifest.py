@@ -56,7 +56,8 @@ class Arm(_Value):
     quantization: str | None = None
     """How the server has quantised these weights; None: it serves them as they are stored."""
     checkpoint_fingerprint: str | None
-    """Hash of configuration and headers of the weights; None when they cannot be read."""
+    """Hash of configuration, headers and samples of the weights, see
+    `engine.introspection.checkpoint`; None when they cannot be read."""
     facts: ModelFacts | None = None
     """None: the checkpoint cannot be read."""
     max_model_len: int | None

@@ -11,7 +11,7 @@ from engine.cli.directory import new_directory
 from engine.cli.enlarging import enlarged
 from engine.cli.paces import remember
 from engine.cli.ready import Ready, made_ready
-from engine.cli.record import check_alike, check_unchanged
+from engine.cli.record import check_alike, check_unchanged, tell_moved
 from engine.cli.recorded import Recorded, cases_in, recorded_in
 from engine.cli.report import read, write_out
 from engine.cli.room import room_kept
@@ -72,6 +72,7 @@ async def continue_study(study: Study, out: Path, drain: Drain) -> Outcome:
             study = replace(study, begun=begun(recorded.events, out))
         async with made_ready(study, out) as ready:
             check_unchanged(before, ready.manifest)
+            tell_moved(before, ready.manifest)
             return await _record(study, ready, _Place(out, fd, drain), recorded)
 
 

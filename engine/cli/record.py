@@ -3,15 +3,18 @@
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
+from engine.cli.console import say
 from engine.cli.knowledge import Knowledge
 from engine.cli.library import facts_of
 from engine.cli.provenance import git_revision, machine, versions
 from engine.cli.study import Study, design_of
 from engine.endpoint import Endpoint
 from engine.errors import UsageError
+from engine.introspection.checkpoint import is_same
 from engine.introspection.facts import facts_of as model_facts
 from engine.manifest import Arm, Certificate, LaunchFacts, Manifest, ModelFacts, SandboxFacts
 from engine.sandbox import Limits
@@ -99,6 +102,18 @@ def _weights_remedy(changed: Iterable[str]) -> str:
     return f"Name the weights that it has read with {flags}. " if flags else ""
 
 
+def tell_moved(before: Manifest, now: Manifest) -> None:
+    """Say which weights are read at another place, and how far they were compared."""
+    places = {arm.model: arm.checkpoint for arm in before.arms}
+    for arm in now.arms:
+        if arm.checkpoint and arm.checkpoint != places[arm.model]:
+            say(
+                f"{arm.model}: its weights are read from {arm.checkpoint}, no longer from "
+                f"{places[arm.model]}: configuration, sizes and samples are the same; values "
+                "between samples were not compared."
+            )
+
+
 def check_alike(parent: Manifest, now: Manifest) -> None:
     """Compare the conditions that a run and its forks both have.
 
@@ -106,13 +121,21 @@ def check_alike(parent: Manifest, now: Manifest) -> None:
         UsageError: what a fork inherits was made under others; every such field is named.
     """
     old, new = _conditions(parent), _conditions(now)
-    changed = [name for name in old.keys() & new.keys() if old[name] != new[name]]
+    both = old.keys() & new.keys()
+    changed = [name for name in both if not _is_kept(name, old[name], new[name])]
     if changed:
         listed = "; ".join(f"{name} was {old[name]!r} and is {new[name]!r}" for name in changed)
         raise UsageError(
             f"what is shared was made under other conditions: {listed}. "
             f"{_weights_remedy(changed)}Restore them."
         )
+
+
+def _is_kept(name: str, before: object, now: object) -> bool:
+    """Return whether a condition is as it was; a run may have recorded less of its weights."""
+    if name.startswith(_WEIGHTS):
+        return is_same(cast("str | None", before), cast("str | None", now))
+    return before == now
 
 
 def _conditions(manifest: Manifest) -> dict[str, object]:
@@ -141,7 +164,7 @@ def _changes(
     before: dict[str, object], now: dict[str, object]
 ) -> Iterator[tuple[str, object, object]]:
     for name in sorted(before.keys() | now.keys()):
-        if before.get(name) != now.get(name):
+        if not _is_kept(name, before.get(name), now.get(name)):
             yield name, before.get(name), now.get(name)
 
 

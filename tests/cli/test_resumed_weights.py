@@ -58,6 +58,8 @@ async def test_twins_have_the_weights_that_were_named(tmp_path: Path, edited: Pa
     moved = edited.rename(tmp_path / "moved")
     again = await run("resume", "out", "--checkpoint", f"tiny-m={moved}", cwd=tmp_path)
     assert (done.code, again.code) == (0, 0), done.err + again.err
+    assert "read from" not in done.err
+    assert f"tiny-m-again: its weights are read from {moved}" in again.err
 
 
 async def test_a_place_is_found_from_elsewhere(tmp_path: Path, edited: Path) -> None:
@@ -74,6 +76,16 @@ async def test_a_models_own_weights_are_taken_where_they_lie_now(tmp_path: Path)
     await begun("run", "comparison", *named, cwd=tmp_path)
     shutil.rmtree(copy)
     done = await run("resume", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+
+
+async def test_a_run_that_recorded_no_samples_of_tensors_is_gone_on_with(tmp_path: Path) -> None:
+    await begun("run", "comparison", "--model", "tiny-m", cwd=tmp_path)
+    manifest = tmp_path / "out" / "manifest.json"
+    whole = arms(tmp_path / "out")[0]["checkpoint_fingerprint"]
+    manifest.write_text(manifest.read_text().replace(whole, whole.partition(":")[0]))
+    done = await run("resume", "out", cwd=tmp_path)
+    assert ":" in whole
     assert done.code == 0, done.err
 
 

@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from engine.errors import NotReadyError
-from engine.introspection.checkpoint import open_checkpoint
+from engine.introspection.checkpoint import is_same, open_checkpoint
 
 Array = npt.NDArray[np.generic]
 WriteFile = Callable[[Path, Mapping[str, Any]], Path]
@@ -144,6 +144,40 @@ def test_fingerprint_changes_with_the_configuration(checkpoint_dir: Path) -> Non
     config = json.loads((checkpoint_dir / "config.json").read_text())
     (checkpoint_dir / "config.json").write_text(json.dumps({**config, "rope_theta": 1}))
     assert open_checkpoint(checkpoint_dir).fingerprint != before
+
+
+def test_fingerprint_changes_with_one_tensor_in_the_middle(
+    tmp_path: Path, write_safetensors: WriteFile
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    large = {f"part.{place}.weight": np.ones((512, 512), np.float32) for place in range(9)}
+    write_safetensors(tmp_path / "model.safetensors", large)
+    before = open_checkpoint(tmp_path).fingerprint
+    write_safetensors(
+        tmp_path / "model.safetensors", {**large, "part.2.weight": large["part.1.weight"] * 2}
+    )
+    assert not is_same(open_checkpoint(tmp_path).fingerprint, before)
+
+
+def test_a_fingerprint_without_tensors_is_that_of_the_same_files(checkpoint_dir: Path) -> None:
+    found = open_checkpoint(checkpoint_dir).fingerprint
+    assert is_same(found.partition(":")[0], found)
+
+
+def test_tensors_that_are_too_many_are_read_in_part(
+    write_checkpoint: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_checkpoint({f"{n}": np.ones(2, np.float32) for n in range(3_000)}, {})
+    firsts: list[int] = []
+    fromfile = np.fromfile
+
+    def counted(path: Path, dtype: type[np.uint8], *, count: int, offset: int) -> Array:
+        firsts.append(offset)
+        return fromfile(path, dtype, count=count, offset=offset)
+
+    monkeypatch.setattr(np, "fromfile", counted)
+    open_checkpoint(root)
+    assert len(firsts) < 530
 
 
 def truncate(root: Path) -> str:

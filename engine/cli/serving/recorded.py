@@ -12,6 +12,7 @@ from engine.cli.serving import Serving
 from engine.cli.weights import open_weights
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
+from engine.introspection.checkpoint import is_same
 from engine.manifest import Arm
 
 
@@ -42,6 +43,8 @@ async def _found(endpoint: Endpoint, arm: Arm | None) -> Endpoint:
 def _are_those_of(arm: Arm, place: str | None) -> bool:
     """Return whether a model's own weights are the recorded ones: these may be out of reach."""
     try:
-        return bool(place) and open_weights(place).fingerprint == arm.checkpoint_fingerprint
+        return place is not None and is_same(
+            open_weights(place).fingerprint, arm.checkpoint_fingerprint
+        )
     except NotReadyError:
         return False
