@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from servers.embedded.model import tiny_models
-from tests.cli.program import Outcome, run
+from tests.cli.program import WEIGHTS, Outcome, endpoint, one_arm, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -103,3 +103,14 @@ async def test_a_fork_has_the_weights_of_its_run(tmp_path: Path, edited: Path) -
     done = await run("fork", "out", "--at", "1", "--out", "forked", cwd=tmp_path)
     assert done.code == 0, done.err
     assert arms(tmp_path / "forked")[0]["checkpoint"] == str(edited)
+
+
+async def test_a_model_served_here_has_the_weights_named_for_it_beside_an_endpoint(
+    tmp_path: Path, edited: Path
+) -> None:
+    async with endpoint() as server:
+        named = (*one_arm(server), "--checkpoint", f"tiny-m={edited}")
+        await begun("compare", "--models", "a,tiny-m", *named, cwd=tmp_path)
+        done = await run("resume", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert [arm["checkpoint"] for arm in arms(tmp_path / "out")] == [str(WEIGHTS), str(edited)]

@@ -53,19 +53,23 @@ def _at_its_precision(serving: Serving, flag: Precision | None) -> Serving:
 
 
 def _chosen(options: Options, wanted: Sequence[str], recorded: Iterable[Endpoint]) -> Serving:
-    endpoints = endpoints_of(options, recorded)
+    recorded = tuple(recorded)
+    endpoints = endpoints_of(replace(options, checkpoint=()), recorded)
     if not endpoints:
         return _here(options, wanted, checkpoint=options.checkpoint)
     there = [endpoint.model for endpoint in endpoints]
     here = [name for name in wanted if name not in there and _is_local(name)]
     if not here:
-        return given(endpoints, wanted)
+        return given(endpoints_of(options, recorded), wanted)
     asked = [name for name in wanted if name not in here]
     if not asked:
         return _instead_of(endpoints, options, here)
     at_once = replace(options, alternate="never")  # an arm elsewhere has no turn to wait for
-    private = variables_of(endpoints)
-    return mixed(given(endpoints, asked), _here(at_once, here, private=private), wanted)
+    served = _here(at_once, here, private=variables_of(endpoints))
+    own = [text for text in options.checkpoint if text.partition("=")[0] in served.models]
+    others = tuple(text for text in options.checkpoint if text not in own)
+    weighed = endpoints_of(replace(options, checkpoint=others), recorded)
+    return mixed(given(weighed, asked), _with_checkpoints(served, own), wanted)
 
 
 def _instead_of(endpoints: Sequence[Endpoint], options: Options, here: Sequence[str]) -> Serving:
