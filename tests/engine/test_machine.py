@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.provenance import machine
 from engine.machine import Cgroups, n_cores, ram
 
 GIB = 1 << 30
@@ -95,3 +96,12 @@ def test_a_group_that_is_not_to_be_seen_from_here_sets_no_limit(tmp_path: Path) 
     write(tmp_path, own="0::/../elsewhere\nodd\n")
     seen = Cgroups(tmp_path, tmp_path / "own")
     assert ram(seen).total_bytes == ram(Cgroups(tmp_path)).total_bytes
+
+
+def test_a_manifest_names_the_cores_that_a_job_has() -> None:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        assert machine()["n_cores"] == 1
+    finally:
+        os.sched_setaffinity(0, cores)

@@ -4,7 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -61,6 +62,20 @@ def begun(server: Hub) -> list[str]:
     return [line.rpartition("=")[2] for line in server.asked if "bytes=" in line]
 
 
+@asynccontextmanager
+async def stalled(fetch: Fetch, served: Hub) -> AsyncGenerator[None]:
+    """Hold a download in its middle, and interrupt it on leaving."""
+    served.breaks_after = BROKEN_AT
+    served.stalls.set()
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        download = group.create_task(fetch(REPO, PATTERN))
+        assert await asyncio.to_thread(served.has_stalled.wait, 60)
+        yield
+        download.cancel()
+    assert download.cancelled()
+    served.stalls.clear()
+
+
 async def test_a_download_that_broke_off_goes_on_where_it_was(fetch: Fetch, served: Hub) -> None:
     served.breaks_after = BROKEN_AT
     file = await fetch(REPO, PATTERN)
@@ -72,18 +87,11 @@ async def test_an_interrupted_download_ends_at_once_and_is_taken_up_by_the_next(
     fetch: Fetch,
     served: Hub,
 ) -> None:
-    served.breaks_after = BROKEN_AT
-    served.stalls.set()
-    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-        first = group.create_task(fetch(REPO, PATTERN))
-        assert await asyncio.to_thread(served.has_stalled.wait, 15)
+    async with stalled(fetch, served):
         while not (kept := list(served.root.parent.glob("store/*/*.part"))):
             await asyncio.sleep(0.02)
         while kept[0].stat().st_size < 10 << 20:
             await asyncio.sleep(0.02)
-        first.cancel()
-    assert first.cancelled()
-    served.stalls.clear()
     file = await fetch(REPO, PATTERN)
     assert file.read_bytes() == CONTENT
     assert begun(served) == [KEPT]
@@ -92,17 +100,11 @@ async def test_an_interrupted_download_ends_at_once_and_is_taken_up_by_the_next(
 async def test_what_is_said_to_the_terminal_is_not_for_a_download(
     fetch: Fetch, served: Hub
 ) -> None:
-    served.breaks_after = BROKEN_AT
-    served.stalls.set()
-    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-        task = group.create_task(fetch(REPO, PATTERN))
-        assert await asyncio.to_thread(served.has_stalled.wait, 15)
+    async with stalled(fetch, served):
         programs = {each.pid: each.cmdline() for each in psutil.Process().children()}
         groups = {pid: os.getpgid(pid) for pid, line in programs.items() if DOWNLOAD in line}
-        task.cancel()
-    served.stalls.clear()
-    assert groups == {pid: pid for pid in groups}
     assert groups
+    assert groups == {pid: pid for pid in groups}
 
 
 async def test_contents_that_are_not_the_hubs_are_refused(fetch: Fetch, served: Hub) -> None:
