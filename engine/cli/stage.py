@@ -49,6 +49,7 @@ async def carried_out(
         record = Overheard(journal, watch, spending.hear, trunks.hear)
         record.append(_run_started(progress.started, len(cases), ready.manifest))
         before = _begin(study, record, recorded)
+        await record.commit()  # nothing is asked for before it is on the disk where
 
         def parts_for(case: Investigation) -> Parts:
             return ready.parts(study, record, drain, case)
