@@ -32,6 +32,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     is_notebook: bool = False
     """JPY_PARENT_PID: this is a notebook's kernel, or was started by one."""
 
+    @property
+    def gguf_store(self) -> Path:
+        """Where GGUF files are downloaded to."""
+        return self.cache_dir / "gguf"
+
+    def hub_copy(self, repo: str) -> Path:
+        """Return where the hub's cache keeps its copy of the repository `repo`."""
+        return self.hub_cache / f"models--{repo.replace('/', '--')}"
+
 
 def read_settings() -> Settings:
     """Return the settings of this process's environment.

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from rich.table import Table
 
-from engine.cli import checks, hub_check
+from engine.cli import checks, disk_check, hub_check
 from engine.cli.compare import names_in
 from engine.cli.console import emit_json, emit_table, say
 from engine.cli.exit_codes import DONE, NOT_READY
@@ -59,7 +59,7 @@ async def _examine(models: str, options: Options) -> list[Finding]:
             await _finding("packages", checks.packages),
             await _finding("gpu", lambda: checks.gpu(options), is_needed=False),
             await _finding("vllm", lambda: checks.vllm(options), is_needed=False),
-            await _finding("disk", lambda: hub_check.room(models, options)),
+            await _finding("disk", lambda: disk_check.room(models, options)),
         ]
         rest = [
             await _finding("run directory", lambda: checks.directory(options)),

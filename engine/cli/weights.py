@@ -39,7 +39,7 @@ def snapshot(settings: Settings, place: Place) -> Path | None:
 
 
 def _cached(settings: Settings, place: Place) -> Path | None:
-    folder = settings.hub_cache / f"models--{place.repo.replace('/', '--')}"
+    folder = settings.hub_copy(place.repo)
     revision = place.revision or "main"
     reference = folder / "refs" / revision
     commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision

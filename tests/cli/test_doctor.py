@@ -1,6 +1,7 @@
 """`doctor`: what would run here, and is it ready."""
 
 import json
+import os
 from asyncio import StreamReader, StreamWriter
 from importlib.metadata import version
 from pathlib import Path
@@ -171,13 +172,48 @@ async def test_a_place_for_weights_that_cannot_be_made_makes_it_not_ready(
 async def test_weights_on_disk_are_those_of_the_models_that_are_named(tmp_path: Path) -> None:
     flags = ("--hardware", "h100", "--models", "tiny-m,qwen2.5-1.5b", "--quantization", "fp16")
     _, found = await findings(*flags, cwd=tmp_path)
-    assert "the main job wants 2.88 GiB" in str(found["disk"]["detail"])
+    assert "the main job fetches 2.88 GiB" in str(found["disk"]["detail"])
+
+
+@pytest.mark.parametrize(("n_gib", "left"), [(1, "1.88 GiB"), (3, "none")])
+async def test_weights_that_the_hubs_cache_has_are_not_fetched_once_more(
+    n_gib: int, left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    sparse(tmp_path / "hub" / "models--Qwen--Qwen2.5-1.5B-Instruct" / "blobs" / "0a1b", n_gib << 30)
+    flags = ("--hardware", "h100", "--models", "qwen2.5-1.5b", "--quantization", "fp16")
+    _, found = await findings(*flags, cwd=tmp_path)
+    assert f"the main job fetches {left}" in str(found["disk"]["detail"])
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("qwen2.5-1.5b-instruct-q4_k_m.gguf.0a1b.part", "0.28 GiB"),
+        ("qwen2.5-1.5b-instruct-q4_k_m.gguf", "none"),
+    ],
+)
+async def test_what_is_here_of_a_gguf_file_is_not_fetched_once_more(
+    name: str, left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    store = tmp_path / "phaselab" / "gguf" / "Qwen--Qwen2.5-1.5B-Instruct-GGUF"
+    sparse(store / name, 3 << 28)
+    flags = ("--hardware", "cpu", "--models", "qwen2.5-1.5b", "--quantization", "4bit")
+    _, found = await findings(*flags, cwd=tmp_path)
+    assert f"the main job fetches {left}" in str(found["disk"]["detail"])
+
+
+def sparse(path: Path, n_bytes: int) -> None:
+    path.parent.mkdir(parents=True)
+    path.touch()
+    os.truncate(path, n_bytes)
 
 
 async def test_weights_that_lie_here_are_not_fetched(tmp_path: Path) -> None:
     (tmp_path / "mine").symlink_to(WEIGHTS)
     _, found = await findings("--hardware", "h100", "--models", "./mine", cwd=tmp_path)
-    assert "the main job wants" not in str(found["disk"]["detail"])
+    assert "fetches none" in str(found["disk"]["detail"])
 
 
 async def test_models_that_ship_need_no_place_for_weights(

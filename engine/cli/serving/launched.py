@@ -12,13 +12,14 @@ from engine.cli.console import say
 from engine.cli.planning import DEFAULT_MODELS, Wanted, ask, find_models, names_of, planned
 from engine.cli.serve_view import step_text
 from engine.cli.serving import Serving, Weights
+from engine.cli.serving.missing import bytes_to_fetch
 from engine.cli.serving.turns import Turns
 from engine.cli.weights import open_weights, snapshot
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
 from engine.introspection.hub import parse_place
 from engine.settings import read_key, read_settings
-from servers.embedded.fetch import fetched, first_part, folder_of
+from servers.embedded.fetch import fetched
 from servers.embedded.launcher import serve
 from servers.embedded.model import EmbeddedModel
 from servers.fit import LaunchPlan, ServerPlan
@@ -188,7 +189,7 @@ async def started(
 
 
 async def _fetched(server: ServerPlan) -> EmbeddedModel:
-    file = await fetched(server.repo, server.pattern, store=_store())
+    file = await fetched(server.repo, server.pattern, store=read_settings().gguf_store)
     return EmbeddedModel(
         key=server.model,
         directory=file.parent,
@@ -259,12 +260,6 @@ def _from(server: ServerPlan) -> str:
     """Say what has to be fetched before a server of llama.cpp can start."""
     if server.runtime != "llama.cpp" or not server.pattern:
         return ""
-    in_cache = read_settings().hub_cache / f"models--{server.repo.replace('/', '--')}" / "snapshots"
-    folders = (folder_of(_store(), server.repo), *in_cache.glob("*"))
-    is_here = any(first_part(folder, server.pattern) for folder in folders)
-    size = f"{server.weights_bytes / 1e9:.1f} GB"
-    return f" ({server.repo}, {'is here' if is_here else f'{size} to be fetched first'})"
-
-
-def _store() -> Path:
-    return read_settings().cache_dir / "gguf"
+    n_bytes = bytes_to_fetch(server, read_settings())
+    to_fetch = f"{n_bytes / 1e9:.1f} GB to be fetched first"
+    return f" ({server.repo}, {to_fetch if n_bytes else 'is here'})"
