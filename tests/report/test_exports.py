@@ -21,6 +21,7 @@ from engine.events import AnyEvent, Fork, InvestigationStarted, RunEnded, RunSta
 from engine.fold import transcripts
 from engine.journal import read_events
 from engine.manifest import Design, read_manifest, write_manifest
+from engine.purity import Secrets
 from engine.report.exports.chat import write_chat
 from engine.report.exports.inspect_log import write_inspect
 from engine.report.exports.material import Material, material_of
@@ -28,6 +29,7 @@ from engine.report.exports.otel import write_otel
 from engine.report.exports.parquet import write_parquet
 from engine.report.exports.sts import write_sts
 from engine.report.exports.writing import write_lines
+from engine.report.purity import write_secrets
 from engine.report.redaction import Redaction
 from engine.report.stream import redacted
 from engine.settings import child_environment
@@ -313,6 +315,22 @@ def test_of_a_second_stage_that_was_cut_short_an_arm_that_was_not_begun_is_no_su
     *events, _ = read_events(run / "events.jsonl")
     rewrite(run, [*events, RunStarted(time=50.0, investigations=2)])
     assert statuses(run, tmp_path) == {"small": "started", "large": "started"}
+
+
+def test_scores_of_an_inspect_log_leave_out_what_saw_what_its_condition_hides(
+    tmp_path: Path,
+) -> None:
+    def talk(case: Investigation) -> list[Said]:
+        said = Said(error=ExecutionError("KeyError", "'x'"), output="lantern\n")
+        return [Said(), said] if case.replicate == 1 else [Said()]
+
+    run = make_run(tmp_path / "run", talk, replicates=2)
+    write_secrets(run, Secrets(terms=("lantern",), documents={}))
+    for log in logs_of(run, tmp_path):
+        scores = {each["name"]: each for each in log["results"]["scores"]}
+        assert scores["error_rate"]["scored_samples"] == 1
+        assert scores["error_rate"]["metrics"]["mean"]["value"] == 0
+        assert (log["status"], log["results"]["completed_samples"]) == ("success", 2)
 
 
 def staged(run: Path) -> Path:

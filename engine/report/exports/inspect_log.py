@@ -1,7 +1,8 @@
 """Inspect's eval log as JSON: one log per model and phase, read by `inspect view` and its library.
 
 A phase is a task, an investigation a sample, a replicate an epoch, a code block a call of the tool
-`python`, a measure a score. Only fields that Inspect's reader documents are written.
+`python`, a measure a score. A sample that saw what its condition hides is completed, and in no
+total. Only fields that Inspect's reader documents are written.
 
 Source: the log schema of inspect-ai 0.3.285 (`inspect log schema`), log version 2.
 """
@@ -126,7 +127,7 @@ class _Log:
             "results": {
                 "total_samples": len(self._measures),
                 "completed_samples": len(done),
-                "scores": list(_totals(done)),
+                "scores": list(_totals([item for item in done if item.is_pure])),
             },
             "stats": {
                 "started_at": timestamp(self._material.manifest.started),
