@@ -3,7 +3,8 @@
 A word of a set of documents counts if it stands in it at least twice and is not to be had from
 elsewhere: common words, the other set, what the investigation was shown otherwise, as it was sent
 (prompts, words on documents, nudges, outputs that show no document). What is left before exposure
-is the chance level of the model and the condition; the echo is what comes on top. Pure.
+is the chance level of the model and the condition; the echo is what comes on top. A fork has said
+nothing of what was said before it, and has seen every document that was shown before it. Pure.
 """
 
 from collections import Counter
@@ -13,6 +14,7 @@ from itertools import chain
 
 import msgspec
 
+from engine.compare.own_turns import first_own_turn
 from engine.compare.own_words import findings_in, has_read, replies_of
 from engine.compare.told import told_in
 from engine.compare.wording import common_words, words_of
@@ -113,14 +115,13 @@ def _background(transcript: Transcript, documents: Sets) -> frozenset[str]:
 
 
 def _said(transcript: Transcript) -> tuple[Counter[str], Counter[str]]:
-    """Return the words said before and after the first document was shown."""
+    """Return the words that its own turns say before and after the first document was shown."""
     before, after = Counter[str](), Counter[str]()
-    is_exposed = False
-    for turn, prose in replies_of(transcript):
+    first, is_exposed = first_own_turn(transcript), False
+    for place, (turn, prose) in enumerate(replies_of(transcript)):
         said = after if is_exposed else before
-        said.update(words_of(prose))
-        for finding in findings_in(turn):
-            said.update(words_of(finding))
+        for text in (prose, *findings_in(turn)) if place >= first else ():
+            said.update(words_of(text))
         is_exposed = is_exposed or has_read(turn)
     return before, after
 

@@ -11,7 +11,7 @@ from engine.compare.echo import Sets, echoes_of, vocabulary_of
 from engine.compare.own_words import findings_in
 from engine.compare.revision import Revision, revision_of
 from engine.compare.wording import content_of, likeness
-from engine.transcript import Call, Execution, Message, Transcript, Turn
+from engine.transcript import Call, Execution, Message, Origin, Transcript, Turn
 from tests.compare.making import fine
 from tests.compare.snippets import transcript_of, turn_of
 
@@ -135,6 +135,31 @@ def test_words_of_a_nudge_are_no_echo() -> None:
     nudged = seen(turn(1, "What now?"), "Nobody has examined it for you.")
     turns = (turn(0, "", reading()), nudged, turn(2, "I examined it."))
     assert n_echoed(conversation(*turns)) == 0
+
+
+def branched(transcript: Transcript, run: str | None) -> Transcript:
+    """The same investigation with its first two turns from another one."""
+    origin = Origin(investigation="o", run=run, n_turns=2, changes={}, is_exact=True)
+    return structs.replace(transcript, origin=origin)
+
+
+@pytest.mark.parametrize(("run", "n_before", "n_after"), [("run", 0, 1), (None, 1, 3)])
+def test_the_words_before_a_fork_are_another_model_s_and_those_of_a_shared_beginning_its_own(
+    run: str | None, n_before: int, n_after: int
+) -> None:
+    turns = (
+        turn(0, "A lighthouse.", reading()),
+        turn(1, "A lighthouse.", storing("A lighthouse.")),
+        turn(2, "They examined it."),
+    )
+    (true, _) = echoes_of(branched(conversation(*turns), run), SETS)
+    assert (true.n_echoed_before, true.n_echoed_after) == (n_before, n_after)
+
+
+def test_a_fork_has_seen_the_documents_that_were_shown_before_it() -> None:
+    shown = (turn(0, "", reading()), turn(1, ""), turn(2, "They examined it."))
+    (true, _) = echoes_of(branched(conversation(*shown), "run"), SETS)
+    assert (true.n_words_before, true.n_echoed_after) == (0, 1)
 
 
 def test_without_documents_everything_is_before() -> None:
