@@ -1,9 +1,11 @@
 """Still productive at turn t: how long investigations go on with code that runs. Pure.
 
-An investigation is productive until its last turn with an execution that ran to its end. One that a
-limit ended is censored there: what would have come is not known. The estimate is Kaplan and Meier's
-(J. Amer. Statist. Assoc. 53, 1958), with Greenwood's error on the scale of log(-log) where seeds
-are the units, and with the jackknife over phases where these are.
+An investigation is productive until its last turn with an execution that ran to its end. Where a
+limit ended it and that was its very last turn, it is censored: what would have come is not known.
+Where a limit ended it in barren turns it is not: within its budget it had ended being productive,
+and arms that go on without success until a limit would seem productive for good. The estimate is
+Kaplan and Meier's (J. Amer. Statist. Assoc. 53, 1958), with Greenwood's error on the scale of
+log(-log) where seeds are the units, and with the jackknife over phases where these are.
 """
 
 import math
@@ -25,14 +27,15 @@ Life = tuple[int, bool]
 
 
 def life_of(case: Case) -> Life:
-    """Return how long an investigation was productive; not the end: a limit cut it off.
+    """Return how long an investigation was productive; not the end: a limit came while it was.
 
     A fork was productive until its first own turn: else there had been nothing to fork.
     """
     first = case.first_own_turn
     own = enumerate(case.turns[first:], first)
     ran = [place for place, turn in own if turn.code_blocks > turn.errors]
-    return (ran[-1] + 1 if ran else first), not case.measures.is_cut_off
+    length = ran[-1] + 1 if ran else first
+    return length, not (case.measures.is_cut_off and length == len(case.turns))
 
 
 def survival_of(arm: str, groups: Groups) -> Survival:
@@ -45,10 +48,10 @@ def survival_of(arm: str, groups: Groups) -> Survival:
 
 
 def kaplan_meier(lives: Sequence[Life]) -> tuple[Step, ...]:
-    """Return the steps of the curve, from turn 0 on."""
+    """Return the steps of the curve, from turn 0 on; none where there are no lives."""
     steps: list[Step] = []
     share, greenwood, n_at_risk = 1.0, 0.0, len(lives)
-    for turn in sorted({0, *(length for length, _ in lives)}):
+    for turn in sorted({0, *(length for length, _ in lives)}) if lives else ():
         ended = sum(length == turn and is_end for length, is_end in lives)
         censored = sum(length == turn and not is_end for length, is_end in lives)
         if ended:

@@ -350,17 +350,6 @@ def test_turn_by_turn_the_figures_are_about_those_that_came_so_far() -> None:
     assert {point.mean for point in blocks.points} == {2.0}
 
 
-def test_an_investigation_cut_off_by_a_limit_is_censored_where_it_was_last_productive() -> None:
-    made = [turn(FINE), turn(FINE), turn(failed())]
-    cases = [
-        case(transcript(made, replicate=0, stop_reason=StopReason.TURN_LIMIT)),
-        case(transcript(made, replicate=1, stop_reason=StopReason.COMPLETED)),
-    ]
-    (curve,) = compare(cases, asked(arms=("a",))).scopes[0].survival
-    last = curve.steps[-1]
-    assert (last.turn, last.n_ended, last.n_censored, last.share) == (2, 1, 1, 0.5)
-
-
 def test_a_first_stage_says_how_many_replicates_there_are_to_be() -> None:
     cases = arm("a", steps(8), seeds=10) + arm("b", steps(8), seeds=10)
     question = asked(primary="turns", n_first=10)

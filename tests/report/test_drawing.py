@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.compare.result import Interval, Point, Series
-from engine.report.page.curves import over_turns
+from engine.compare.result import Interval, Point, Series, Step, Survival
+from engine.report.page.curves import over_turns, survival
 from engine.report.page.drawing import Dot, Path, Scale, ticks
 from engine.report.page.numbers import difference, interval, printed, size
 
@@ -57,6 +57,13 @@ def test_a_band_is_drawn_only_where_there_is_an_interval() -> None:
         return sum(isinstance(mark, Path) and "band" in mark.look for mark in drawing.marks)
 
     assert (n_bands(0.1), n_bands(None)) == (1, 0)
+
+
+def test_an_arm_without_investigations_has_no_curve_beside_one_that_has_some() -> None:
+    step = Step(turn=0, n_at_risk=1, n_ended=0, n_censored=0, share=1.0, interval=None)
+    found = [Survival(arm="a", steps=(step,)), Survival(arm="b", steps=())]
+    marks = survival(found, {"a": "arm-0", "b": "arm-1"}).marks
+    assert [mark.look for mark in marks if isinstance(mark, Path)] == ["curve arm-0"]
 
 
 @pytest.mark.parametrize(

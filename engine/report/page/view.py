@@ -23,6 +23,9 @@ MOST_CLAIMS = 40
 """Claims that are listed outside of the transcripts."""
 N_LOOKS = 6
 """Colours that tell arms apart; a seventh arm looks like the first."""
+_STILL_PRODUCTIVE = (
+    "share still productive at a turn: code ran to its end then or later, within the budget"
+)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -171,7 +174,7 @@ def _beside(pair: Pair) -> Beside:
 def _curves(scope: Scope, looks: Mapping[str, str]) -> Iterator[Curve]:
     parting = next((pair.separation for pair in scope.pairs if not pair.is_noise), None)
     if any(each.steps for each in scope.survival):
-        yield Curve("share still productive at a turn", survival(scope.survival, looks))
+        yield Curve(_STILL_PRODUCTIVE, survival(scope.survival, looks))
     for behaviour in dict.fromkeys(each.behaviour for each in scope.series):
         series = [each for each in scope.series if each.behaviour == behaviour]
         if _is_worth_drawing(series):
