@@ -168,8 +168,9 @@ def _lines_from(journal: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
     """Yield each whole line from `start` on, with its place."""
     journal.seek(start)
     for line in journal:
-        if line.endswith(b"\n"):
-            yield start, line
+        if not line.endswith(b"\n"):
+            return  # torn, or half written: the rest of it may come at any time
+        yield start, line
         start += len(line)
 
 

@@ -231,8 +231,9 @@ def read_events(path: Path) -> Iterator[AnyEvent]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                if line.endswith(b"\n"):
-                    yield decode_event(line, f"{path}, line {number}")
+                if not line.endswith(b"\n"):
+                    return  # torn, or half written: the rest of it may come at any time
+                yield decode_event(line, f"{path}, line {number}")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}). Is this a run?") from error
 

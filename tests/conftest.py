@@ -13,6 +13,7 @@ from typing import cast
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.processes import children
 
@@ -21,6 +22,12 @@ _NETWORK_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.getaddri
 _LEAVE_S = 20.0
 
 _attempts: list[str] = []
+
+# How long an example takes says how busy the machine is.
+settings.register_profile(
+    "unhurried", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+)
+settings.load_profile("unhurried")
 
 
 def _is_local(host: object) -> bool:

@@ -262,7 +262,7 @@ async def test_a_remote_limit_is_found_and_kept() -> None:
 
 
 async def test_the_queue_of_a_local_server_is_kept_short() -> None:
-    server = FaultyServer(latency_s=0.1, slots=4)
+    server = FaultyServer(latency_s=0.1, slots=4, may_answer=asyncio.Event())
     async with (
         serving(server=server),
         open_backend(make_endpoint(server.url), access=OPEN) as backend,
@@ -272,6 +272,8 @@ async def test_the_queue_of_a_local_server_is_kept_short() -> None:
         for _ in range(40):
             group.create_task(ask_turns(backend.seat(), 4))
         await server.until_in_flight(40)
+        assert server.may_answer is not None
+        server.may_answer.set()
         async with asyncio.timeout(120):
             while server.n_in_flight > 8 or not gate.n_waiting:
                 await asyncio.sleep(0.01)

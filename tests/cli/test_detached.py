@@ -51,7 +51,8 @@ def answers(kept: Kept) -> bool:
     try:
         for model in kept.served:
             asked = body | {"model": model.endpoint.served_model}
-            httpx2.post(f"{model.endpoint.url}/chat/completions", json=asked).raise_for_status()
+            url = f"{model.endpoint.url}/chat/completions"
+            httpx2.post(url, json=asked, timeout=WITHIN_S).raise_for_status()
     except httpx2.HTTPError:
         return False
     return True

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli import hub_check
 from servers.presets import PRESETS
 from tests.chat.answering import listening
-from tests.cli.program import ROOT, WEIGHTS, endpoint, one_arm, run, two_arms
+from tests.cli.program import ROOT, WEIGHTS, WITHIN_S, endpoint, one_arm, run, two_arms
 from tests.hub import hub
 
 
@@ -131,14 +132,14 @@ async def _silent(reader: StreamReader, _writer: StreamWriter) -> None:
 
 async def test_the_hub_says_what_is_gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gated = {preset.repo: preset.key for preset in PRESETS.values() if preset.is_gated}
+    monkeypatch.setattr(hub_check, "_WITHIN_S", WITHIN_S)
     with hub(tmp_path / "hub") as given_by:
         for preset in PRESETS.values():
             given_by.add(preset.repo, "config.json", b"{}")
         given_by.gated = set(gated)
-        monkeypatch.setenv("HF_ENDPOINT", given_by.url)
-        async with endpoint() as server:
-            _, found = await findings(*two_arms(server), cwd=tmp_path)
-    given, _, kept_back = str(found["hub"]["detail"]).partition("; gated, and not granted to you: ")
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", given_by.url)
+        told = await hub_check.hub()
+    given, _, kept_back = told.partition("; gated, and not granted to you: ")
     assert "open to you: qwen2.5-1.5b" in given
     assert "HF_TOKEN is not set" in kept_back
     assert gated

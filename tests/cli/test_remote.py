@@ -1,10 +1,9 @@
 """Remote endpoints over TLS, as a lab has them: through trouble to the end, and every mistake."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -24,7 +23,7 @@ from tests.cli.program import (
 from tests.faults.asks import PROPERLY, Ask, Plan, mixed, steps
 from tests.faults.authority import Authority, make_authority
 from tests.faults.faults import Fault
-from tests.faults.server import FaultyServer, serving
+from tests.faults.server import FaultyServer, held_port, serving
 
 KEY = "sk-lab-not-for-anybody-0815"
 GATEWAY_KEY = "gateway-not-for-anybody-4711"
@@ -91,10 +90,16 @@ def troubled(ask: Ask) -> Fault:
     return mixed({Fault.RESET: 0.1, Fault.UNAVAILABLE: 0.1})(ask)
 
 
+@pytest.fixture
+def own_port() -> Iterator[int]:
+    with held_port() as port:
+        yield port
+
+
 async def test_a_run_comes_through_refusals_and_an_outage_with_nothing_lost(
-    authority: Authority, tmp_path: Path
+    authority: Authority, own_port: int, tmp_path: Path
 ) -> None:
-    async with lab(authority, troubled) as server:
+    async with lab(authority, troubled, own_port) as server:
         flags = configured(tmp_path, server.url, authority)
         async with program(*flags, "--replicates", "3", cwd=tmp_path) as process:
             async with asyncio.timeout(WITHIN_S):
@@ -105,8 +110,7 @@ async def test_a_run_comes_through_refusals_and_an_outage_with_nothing_lost(
                 await server.runner.cleanup()  # the outage
                 while n_repeated(tmp_path / "out") < before + 2:
                     await asyncio.sleep(0.02)
-                port = urlsplit(server.url).port or 0
-                async with serving(server=server, tls=authority.server, port=port):
+                async with serving(server=server, tls=authority.server, port=own_port):
                     done = await outcome(process)
     assert done.code == 0, done.err
     replies = [e for e in events_of(tmp_path / "out") if isinstance(e, CompletionReceived)]

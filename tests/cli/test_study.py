@@ -1,5 +1,6 @@
 """The main job against endpoints: from the flags to the files."""
 
+import asyncio
 import json
 from collections import Counter
 from itertools import pairwise
@@ -7,7 +8,17 @@ from pathlib import Path
 
 from engine.events import CompletionReceived, TurnEnded
 from engine.manifest import read_manifest
-from tests.cli.program import WEIGHTS, endpoint, events_of, one_arm, run, two_arms
+from tests.cli.program import (
+    WEIGHTS,
+    WITHIN_S,
+    endpoint,
+    events_of,
+    one_arm,
+    outcome,
+    program,
+    run,
+    two_arms,
+)
 
 
 async def test_the_bare_command_compares_two_endpoints(tmp_path: Path) -> None:
@@ -23,14 +34,20 @@ async def test_the_bare_command_compares_two_endpoints(tmp_path: Path) -> None:
 
 
 async def test_both_models_are_asked_at_the_same_time(tmp_path: Path) -> None:
-    async with endpoint(latency_s=0.2) as server:
-        await run(*two_arms(server), "--out", "out", cwd=tmp_path)
-    spans: dict[str, list[tuple[float, float]]] = {"a": [], "b": []}
-    for event in events_of(tmp_path / "out"):
-        if isinstance(event, CompletionReceived):
-            reply = event.completion
-            spans[event.investigation.partition(".")[0]].append((reply.sent, reply.received))
-    assert any(a[0] < b[1] and b[0] < a[1] for a in spans["a"] for b in spans["b"])
+    may_answer = asyncio.Event()
+    async with (
+        endpoint(may_answer=may_answer) as server,
+        program(*two_arms(server), "--out", "out", cwd=tmp_path) as process,
+        asyncio.timeout(WITHIN_S),
+    ):
+        await server.until_in_flight(2)  # an investigation asks for one reply at a time
+        may_answer.set()
+        done = await outcome(process)
+    assert done.code == 0, done.err
+    replies = [e for e in events_of(tmp_path / "out") if isinstance(e, CompletionReceived)]
+    assert {each.investigation.partition(".")[0] for each in replies[:2]} == {"a", "b"}
+    first, second = (each.completion for each in replies[:2])
+    assert max(first.sent, second.sent) < min(first.received, second.received)
 
 
 async def test_no_arm_has_system_messages_where_one_takes_none(tmp_path: Path) -> None:

@@ -10,15 +10,21 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from io import BufferedReader, RawIOBase
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from engine.errors import RunError, UsageError
 from engine.events import CompletionReceived, InvestigationEnded, RunEnded, RunStarted
 from engine.journal import open_journal, read_events
 from engine.transcript import Completion, StopReason, Usage
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 def a_completion() -> CompletionReceived:
@@ -153,6 +159,33 @@ async def test_a_torn_last_line_is_passed_over_and_cut_off_by_the_next_writer(
     with open_journal(path) as journal:
         journal.append(an_event(2))
     assert list(read_events(path)) == [an_event(1), an_event(2)]
+
+
+class Growing(RawIOBase):
+    """A file that grows between two reads of its end: `parts` with nothing between them."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self._parts = iter([each for part in parts for each in (part, b"")])
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        part = next(self._parts, b"")
+        memoryview(buffer)[: len(part)] = part
+        return len(part)
+
+
+def test_a_line_that_is_half_written_when_it_is_read_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = msgspec.json.encode(an_event(1)) + b"\n"
+
+    def growing(_path: Path, _mode: str) -> BufferedReader:
+        return BufferedReader(Growing(line + line[:20], line[20:] + line))
+
+    monkeypatch.setattr(Path, "open", growing)
+    assert list(read_events(Path("events.jsonl"))) == [an_event(1)]
 
 
 @pytest.mark.parametrize("n_bytes", [1, 2**16 - 1, 2**16, 2**16 + 1, 300_000])

@@ -24,7 +24,7 @@ from tests.engine.investigating import a_phase
 from tests.faults.faults import Fault
 from tests.faults.process import server_process
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 N = 500
 MIX = {
@@ -75,7 +75,7 @@ async def spoilt_run(journal_path: Path) -> dict[str, StopReason]:
                     record=journal,
                 )
 
-            async with asyncio.timeout(500):
+            async with asyncio.timeout(1700):
                 return await conduct(cases, parts_for, concurrency=N)
 
 

@@ -8,9 +8,10 @@ import argparse
 import asyncio
 import socket
 import ssl
+import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -36,6 +37,8 @@ class FaultyServer:
     lists_to_all: bool = False
     """GET /v1/models is answered without the key."""
     latency_s: float = 0.0
+    may_answer: asyncio.Event | None = None
+    """No answer is sent before it is set."""
     slots: int | None = None
     """Answered at once; the others wait, and /metrics tells of both. None: all, and no metrics."""
     url: str = ""
@@ -104,6 +107,8 @@ class FaultyServer:
         return web.Response(text="\n".join(lines) + "\n")
 
     async def _answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
+        if self.may_answer is not None:
+            await self.may_answer.wait()
         await asyncio.sleep(self.latency_s)
         fault = self._fault_of(ask)
         if fault in CANNED:
@@ -208,6 +213,18 @@ class Listening(socket.socket):
         accepted = super().accept()
         self.n_accepted += 1
         return accepted
+
+
+@contextmanager
+def held_port() -> Generator[int]:
+    """Keep a port for servers of the block, one after another: nobody else is given it."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        if sys.platform != "linux":
+            holder.close()  # elsewhere nobody could listen beside it
+        yield port
 
 
 @asynccontextmanager

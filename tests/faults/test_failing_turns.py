@@ -4,8 +4,7 @@ Whole investigations: real HTTP, real sandbox, real loop.
 """
 
 import asyncio
-import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -26,7 +25,7 @@ from tests.engine.investigating import CASE, DONE, Kept, a_phase, again, parts_w
 from tests.faults.asks import PROPERLY, Ask, Plan, ReplyOf, always, at_first
 from tests.faults.faults import Fault
 from tests.faults.process import server_process
-from tests.faults.server import FaultyServer, serving
+from tests.faults.server import FaultyServer, held_port, serving
 
 PATIENCE = Patience(attempts=20)
 HASTY = Patience(attempts=20, answer_s=0.5)
@@ -287,11 +286,16 @@ async def test_a_key_that_expires_is_a_refusal_and_a_new_one_goes_on_at_the_same
     assert [ask.turn for ask in server.asks] == [2], "what was received is not asked for again"
 
 
+@pytest.fixture
+def own_port() -> Generator[int]:
+    with held_port() as port:
+        yield port
+
+
 @pytest.mark.slow
-async def test_a_server_that_is_killed_and_started_again_costs_nothing() -> None:
-    port = free_port()
-    options = ("--port", str(port), "--steps", "--latency-s", "0.2", "--window-tokens", "30000")
-    endpoint = make_endpoint(f"http://127.0.0.1:{port}/v1")
+async def test_a_server_that_is_killed_and_started_again_costs_nothing(own_port: int) -> None:
+    options = ("--port", str(own_port), "--steps", "--latency-s", "0.2", "--window-tokens", "30000")
+    endpoint = make_endpoint(f"http://127.0.0.1:{own_port}/v1")
     async with (
         open_backend(endpoint, access=OPEN, patience=Patience(attempts=30)) as backend,
         parts_with(backend, phase=long_phase()) as (parts, kept),
@@ -311,9 +315,3 @@ def assert_left_out(done: Outcome) -> None:
     (transcript,) = done.kept.transcripts()
     assert done.reason.is_infrastructure
     assert measure(transcript).is_infrastructure
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -195,10 +195,10 @@ import time
 from introspection import probe
 asker = probe.__builtins__["_ask"]
 known = type(asker).__call__.__globals__
-asker._wire.send(known["Ask"](asker.block_id, "wait", known["_packed"]({"s": 1.0})))
+asker._wire.send(known["Ask"](asker.block_id, "wait", known["_packed"]({"s": 3.0})))
 began, before = time.monotonic(), time.process_time()
-while time.monotonic() - began < 0.9: pass
-print(time.process_time() - before < 0.2)
+while time.monotonic() - began < 2.7: pass
+print(time.process_time() - before < 1.5)
 answer = asker._wire.receive(known["_DECODER"])
 """
 

@@ -10,13 +10,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from engine.endpoint import Endpoint
 from engine.errors import NotReadyError
 from servers.launch.measured import for_plan, read_starts
-from servers.launch.values import ServerStart
+from servers.launch.values import Progress, ServerStart
 from servers.launcher import launch
 from tests.servers.launch.starts import PATIENCE, Told, alive_in, make_start
 
@@ -77,9 +78,46 @@ async def test_servers_start_one_after_another_in_the_order_given(tmp_path: Path
     assert models == sorted(models, key=["large", "small"].index)
 
 
+GATED = """
+import sys, time
+from pathlib import Path
+from servers.fake_vllm import __main__ as fake
+
+told, show = Path(sys.argv.pop(1)), fake._print
+states = iter(("starting", "download", "load", "compile"))
+
+def gated(text):
+    show(text)
+    state = next(states, None)
+    while state and state not in told.read_text().split():
+        time.sleep(0.02)
+
+fake._print = gated
+sys.exit(fake.main(sys.argv[1:]))
+"""
+"""The fake, which goes on with its start once the launcher has told of what it said."""
+
+
+class Noted(Told):
+    """Writes the states down too, for the fake to read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        path.write_text("")
+
+    def __call__(self, step: Progress) -> None:
+        super().__call__(step)
+        self._path.write_text(" ".join(self.states()))
+
+
 async def test_the_states_of_a_start_are_shown_with_time(tmp_path: Path) -> None:
-    told = Told()
-    async with launched(tmp_path, make_start(tmp_path, start_s=2.0), told=told):
+    told, start = Noted(tmp_path / "told"), make_start(tmp_path)
+    python, _, _, *words = start.argv
+    gated = msgspec.structs.replace(
+        start, argv=(python, "-c", GATED, str(tmp_path / "told"), *words)
+    )
+    async with launched(tmp_path, gated, told=told):
         pass
     assert told.states() == ["starting", "download", "load", "compile", "ready", "stopped"]
     elapsed = [step.elapsed_s for step in told.steps[:5]]
