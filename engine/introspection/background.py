@@ -60,6 +60,7 @@ class Background(Generic[T]):
 def _serve(jobs: _Jobs) -> None:
     while (job := jobs.get()) is not None:
         job()
+        del job  # it may hold the owner of this thread, who would never go
 
 
 def _end(jobs: _Jobs, n_threads: int) -> None:

@@ -59,9 +59,9 @@ class Documents:
             digest.update(f"{document.name}\0{document.text}\0".encode())
         return digest.hexdigest()
 
-    def search(self, query: str) -> list[Passage]:
+    async def search(self, query: str) -> list[Passage]:
         """Return the paragraphs with any word of `query`, best match first."""
-        return [self._passages[place] for place in self._index.search(query, self._texts)]
+        return [self._passages[place] for place in await self._index.search(query, self._texts)]
 
 
 def open_documents(path: Path | str) -> Documents:

@@ -67,11 +67,11 @@ class Findings:
         self._texts.append("\n".join([finding.description, finding.category, *finding.tags]))
         return finding
 
-    def search(self, query: str | None) -> list[Finding]:
+    async def search(self, query: str | None) -> list[Finding]:
         """Return the findings with any word of `query`, best first; without one, latest first."""
         if query is None or not query.strip():
             return self.all[::-1]
-        return [self.all[place] for place in self._index.search(query, self._texts)]
+        return [self.all[place] for place in await self._index.search(query, self._texts)]
 
     def categories(self) -> dict[str, int]:
         """Return category -> number of findings, most used first."""

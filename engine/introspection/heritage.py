@@ -68,7 +68,7 @@ class Heritage:
         document = self._document(document_name)
         return {"name": document.name, "title": document.title, "text": document.text}
 
-    def query_documents(self, query: str, limit: int = 5) -> list[dict[str, object]]:
+    async def query_documents(self, query: str, limit: int = 5) -> list[dict[str, object]]:
         """Search the documents, paragraph by paragraph.
 
         Args:
@@ -82,10 +82,10 @@ class Heritage:
         Example:
             print(heritage.query_documents("evidence question", limit=2))
         """
-        found = self._documents.search(query)[: max(1, min(limit, _MAX_RETURNED))]
+        found = await self._documents.search(query)
         return [
             {"name": each.document.name, "title": each.document.title, "passage": each.text}
-            for each in found
+            for each in found[: max(1, min(limit, _MAX_RETURNED))]
         ]
 
     def save_reflection(self, reflection: str) -> dict[str, object]:

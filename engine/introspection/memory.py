@@ -76,7 +76,7 @@ class Memory:
             "n_observations": len(self._findings),
         }
 
-    def query_observations(
+    async def query_observations(
         self,
         query: str | None = None,
         category: str | None = None,
@@ -103,14 +103,16 @@ class Memory:
         wanted = {tag.lower() for tag in tags or ()}
         found = [
             finding
-            for finding in self._findings.search(query)
+            for finding in await self._findings.search(query)
             if (category is None or finding.category.lower() == category.strip().lower())
             and wanted <= {tag.lower() for tag in finding.tags}
             and finding.importance >= min_importance
         ]
         return [as_dict(finding) for finding in found[: max(1, min(limit, _MAX_RETURNED))]]
 
-    def query_patterns(self, query: str | None = None, limit: int = 20) -> list[dict[str, object]]:
+    async def query_patterns(
+        self, query: str | None = None, limit: int = 20
+    ) -> list[dict[str, object]]:
         """Search the observations stored with category 'pattern'.
 
         Args:
@@ -123,9 +125,11 @@ class Memory:
         Example:
             print(memory.query_patterns())
         """
-        return self.query_observations(query, category="pattern", limit=limit)
+        return await self.query_observations(query, category="pattern", limit=limit)
 
-    def query_theories(self, query: str | None = None, limit: int = 20) -> list[dict[str, object]]:
+    async def query_theories(
+        self, query: str | None = None, limit: int = 20
+    ) -> list[dict[str, object]]:
         """Search the observations stored with category 'theory'.
 
         Args:
@@ -138,9 +142,11 @@ class Memory:
         Example:
             print(memory.query_theories("layers"))
         """
-        return self.query_observations(query, category="theory", limit=limit)
+        return await self.query_observations(query, category="theory", limit=limit)
 
-    def query_beliefs(self, query: str | None = None, limit: int = 20) -> list[dict[str, object]]:
+    async def query_beliefs(
+        self, query: str | None = None, limit: int = 20
+    ) -> list[dict[str, object]]:
         """Search the observations stored with category 'belief'.
 
         Args:
@@ -153,7 +159,7 @@ class Memory:
         Example:
             print(memory.query_beliefs())
         """
-        return self.query_observations(query, category="belief", limit=limit)
+        return await self.query_observations(query, category="belief", limit=limit)
 
     def get_memory_summary(self) -> dict[str, object]:
         """Summarise what you have stored.

@@ -64,6 +64,27 @@ async def test_threads_end_with_their_owner() -> None:
             await asyncio.sleep(0.01)
 
 
+class _Owner:
+    """Has its own work done beside the loop."""
+
+    def __init__(self) -> None:
+        self.background: Background[bool] = Background(n_threads=1)
+
+    def work(self) -> bool:
+        return True
+
+
+async def test_threads_end_with_an_owner_whose_own_work_they_did() -> None:
+    before = threading.active_count()
+    owner = _Owner()
+    assert await owner.background.run(owner.work)
+    del owner
+    gc.collect()
+    async with asyncio.timeout(120):
+        while threading.active_count() > before:
+            await asyncio.sleep(0.01)
+
+
 def test_work_without_end_does_not_hold_up_the_end_of_the_program() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ENDLESS], capture_output=True, text=True, check=False, timeout=120

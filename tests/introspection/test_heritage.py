@@ -35,8 +35,8 @@ def test_an_unknown_document_is_answered_with_the_near_one(heritage: Heritage) -
         heritage.read_document("01_measured")
 
 
-def test_search_returns_the_paragraphs_that_match_best(heritage: Heritage) -> None:
-    assert heritage.query_documents("was embedding tied", limit=1) == [
+async def test_search_returns_the_paragraphs_that_match_best(heritage: Heritage) -> None:
+    assert await heritage.query_documents("was embedding tied", limit=1) == [
         {
             "name": "01-measured",
             "title": "What was measured",
@@ -45,8 +45,8 @@ def test_search_returns_the_paragraphs_that_match_best(heritage: Heritage) -> No
     ]
 
 
-def test_headings_are_not_passages(heritage: Heritage) -> None:
-    assert heritage.query_documents("measured") == []
+async def test_headings_are_not_passages(heritage: Heritage) -> None:
+    assert await heritage.query_documents("measured") == []
 
 
 def test_notes_are_counted_by_kind(heritage: Heritage) -> None:

@@ -20,8 +20,8 @@ def ids(found: list[dict[str, object]]) -> list[object]:
     return [each["id"] for each in found]
 
 
-def test_observations_come_back_as_plain_dicts(memory: Memory) -> None:
-    assert memory.query_observations("recall") == [
+async def test_observations_come_back_as_plain_dicts(memory: Memory) -> None:
+    assert await memory.query_observations("recall") == [
         {
             "id": 3,
             "description": "I compute, I do not recall.",
@@ -33,38 +33,38 @@ def test_observations_come_back_as_plain_dicts(memory: Memory) -> None:
     ]
 
 
-def test_without_a_query_the_latest_come_first(memory: Memory) -> None:
-    assert ids(memory.query_observations()) == [3, 2, 1]
-    assert ids(memory.query_observations(limit=1)) == [3]
+async def test_without_a_query_the_latest_come_first(memory: Memory) -> None:
+    assert ids(await memory.query_observations()) == [3, 2, 1]
+    assert ids(await memory.query_observations(limit=1)) == [3]
 
 
-def test_search_finds_inflected_words_tags_and_categories(memory: Memory) -> None:
-    assert ids(memory.query_observations("layer")) == [2]
-    assert ids(memory.query_observations("mlp")) == [2]
-    assert ids(memory.query_observations("architecture")) == [1]
+async def test_search_finds_inflected_words_tags_and_categories(memory: Memory) -> None:
+    assert ids(await memory.query_observations("layer")) == [2]
+    assert ids(await memory.query_observations("mlp")) == [2]
+    assert ids(await memory.query_observations("architecture")) == [1]
 
 
-def test_any_word_of_a_query_may_match_and_the_best_match_is_first(memory: Memory) -> None:
-    assert ids(memory.query_observations("larger spread embedding nothing"))[0] == 2
-    assert set(ids(memory.query_observations("spread tied"))) == {1, 2}
+async def test_any_word_of_a_query_may_match_and_the_best_match_is_first(memory: Memory) -> None:
+    assert ids(await memory.query_observations("larger spread embedding nothing"))[0] == 2
+    assert set(ids(await memory.query_observations("spread tied"))) == {1, 2}
 
 
-def test_search_sees_what_was_stored_after_an_earlier_search(memory: Memory) -> None:
-    assert memory.query_observations("softmax") == []
+async def test_search_sees_what_was_stored_after_an_earlier_search(memory: Memory) -> None:
+    assert await memory.query_observations("softmax") == []
     memory.record_observation("Softmax is sharp.")
-    assert ids(memory.query_observations("softmax")) == [4]
+    assert ids(await memory.query_observations("softmax")) == [4]
 
 
-def test_filters_narrow_the_result(memory: Memory) -> None:
-    assert ids(memory.query_observations(category="PATTERN")) == [2]
-    assert ids(memory.query_observations(tags=["mlp", "STD"])) == [2]
-    assert ids(memory.query_observations(min_importance=0.5)) == [3, 1]
+async def test_filters_narrow_the_result(memory: Memory) -> None:
+    assert ids(await memory.query_observations(category="PATTERN")) == [2]
+    assert ids(await memory.query_observations(tags=["mlp", "STD"])) == [2]
+    assert ids(await memory.query_observations(min_importance=0.5)) == [3, 1]
 
 
-def test_patterns_theories_and_beliefs_are_categories(memory: Memory) -> None:
-    assert ids(memory.query_patterns()) == [2]
-    assert ids(memory.query_beliefs("compute")) == [3]
-    assert memory.query_theories() == []
+async def test_patterns_theories_and_beliefs_are_categories(memory: Memory) -> None:
+    assert ids(await memory.query_patterns()) == [2]
+    assert ids(await memory.query_beliefs("compute")) == [3]
+    assert await memory.query_theories() == []
 
 
 def test_summary_counts_what_is_stored(memory: Memory) -> None:
@@ -101,12 +101,12 @@ def test_there_is_a_most_of_everything(memory: Memory) -> None:
 
 
 @given(st.text(max_size=60))
-def test_no_query_is_a_syntax_error(query: str) -> None:
+async def test_no_query_is_a_syntax_error(query: str) -> None:
     memory = Memory()
     memory.record_observation("The embeddings are tied.")
-    assert len(memory.query_observations(query)) <= 1
+    assert len(await memory.query_observations(query)) <= 1
 
 
-def test_operators_of_the_search_engine_are_words(memory: Memory) -> None:
+async def test_operators_of_the_search_engine_are_words(memory: Memory) -> None:
     memory.record_observation("It is near zero, not large.")
-    assert ids(memory.query_observations('NEAR("zero" AND * OR')) == [4]
+    assert ids(await memory.query_observations('NEAR("zero" AND * OR')) == [4]
