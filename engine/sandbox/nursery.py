@@ -16,6 +16,7 @@ import msgspec
 from engine.sandbox import denials, kernel, worker
 from engine.sandbox.printed import Printed
 from engine.sandbox.protocol import Exited, Fork, Forked, Frame, FrameBuffer, Unborn, pack
+from engine.sandbox.reserve import Reserve
 from engine.sandbox.seal import CHANNEL_FD, Plan, seal
 from engine.sandbox.walls import Wall
 from engine.sandbox.wire import Wire
@@ -171,9 +172,10 @@ def _become_worker(
             channel_fd=channel_fd,
             memory_bytes=request.memory_bytes,
         )
-        wire = Wire(CHANNEL_FD)
+        reserve = Reserve()
+        wire = Wire(CHANNEL_FD, reserve)
         if Wall.SECCOMP not in plan.walls:
             denials.install()
-        worker.main(wire, printed)
+        worker.main(wire, printed, reserve)
     finally:
         os._exit(1)

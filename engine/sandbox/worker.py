@@ -33,6 +33,7 @@ from engine.sandbox.protocol import (
     ToWorker,
     WithArrays,
 )
+from engine.sandbox.reserve import Reserve
 from engine.sandbox.wire import Wire
 
 _INTERRUPT = frozenset({signal.SIGINT})
@@ -43,9 +44,10 @@ _DECODER = msgspec.msgpack.Decoder(ToWorker)
 class Asker:
     """The builtin `_ask`: one question to the host, one answer."""
 
-    def __init__(self, wire: Wire) -> None:
-        """Ask over `wire`."""
+    def __init__(self, wire: Wire, reserve: Reserve) -> None:
+        """Ask over `wire`, which may have given `reserve` back afterwards."""
         self._wire = wire
+        self._reserve = reserve
         self.block_id = 0
 
     def __repr__(self) -> str:
@@ -55,14 +57,15 @@ class Asker:
     def __call__(self, method: str, arguments: dict[str, object]) -> object:
         """Return the host's answer, or raise what it refused with."""
         question = Ask(self.block_id, method, _packed(arguments))
-        # An interrupt in the middle of a frame would cut the stream in two.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
         try:
+            # An interrupt in the middle of a frame would cut the stream in two.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
             self._wire.send(question)
             reply = self._wire.receive(_DECODER)
             if isinstance(reply, WithArrays):
                 return value_of(reply, self._wire.take_fds())
         finally:
+            self._reserve.take()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
         if isinstance(reply, Answered):
             return reply.value
@@ -97,11 +100,12 @@ def _on_interrupt(_signum: int, _frame: object) -> NoReturn:
 class Worker:
     """Serves blocks, one after another, until the channel closes."""
 
-    def __init__(self, wire: Wire, printed: Printed) -> None:
-        """Speak over `wire`, print into `printed`."""
+    def __init__(self, wire: Wire, printed: Printed, reserve: Reserve) -> None:
+        """Speak over `wire`, print into `printed`, hold `reserve` while model code runs."""
         self._wire = wire
         self._printed = printed
-        self._asker = Asker(wire)
+        self._reserve = reserve
+        self._asker = Asker(wire, reserve)
         self._namespace = new_namespace()
         self._hidden = {outcome.__code__.co_filename.removesuffix("interpreter.py")}
         self._finder = SourceFinder(
@@ -134,7 +138,7 @@ class Worker:
         sys.stdout = sys.stderr = self._printed
         name = f"{BLOCK}{order.number}>"
         failure = outcome(self._guarded(order.code, name), self._hidden)
-        self._wire.send(Done(order.id, failure))
+        self._wire.send(self._reserve.spared(lambda: Done(order.id, failure)))
 
     def _take(self, modules: Mapping[str, Module]) -> None:
         """Serve and load `modules`, and say how that went."""
@@ -150,12 +154,16 @@ class Worker:
         """Let interrupts through while model code runs, and only then."""
 
         def run() -> None:
+            self._reserve.take()
             signal.signal(signal.SIGINT, _on_interrupt)
             while signal.SIGINT in signal.sigpending():
                 signal.sigwait(_INTERRUPT)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
             try:
                 run_block(code, name, self._namespace)
+            except BaseException:
+                self._reserve.release()
+                raise
             finally:
                 signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
 
@@ -183,11 +191,11 @@ def mask_interrupts() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
 
 
-def main(wire: Wire, printed: Printed) -> NoReturn:
+def main(wire: Wire, printed: Printed, reserve: Reserve) -> NoReturn:
     """Run the worker to the end of `wire`; never returns into the zygote's code."""
     status = 1
     try:
-        worker = Worker(wire, printed)
+        worker = Worker(wire, printed, reserve)
         worker.begin()
         worker.serve()
     except EOFError:
