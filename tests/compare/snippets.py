@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.compare.claims.ledger import ledger_of
+from engine.compare.claims.truth import Truth
 from engine.compare.claims.values import Claim
 from engine.transcript import (
     Call,
@@ -65,6 +66,13 @@ def transcript_of(turns: tuple[Turn, ...]) -> Transcript:
     """Return an investigation of these turns."""
     case = Investigation(id="m-p-r0", model="m", phase="p", replicate=0, seed=1)
     return Transcript(investigation=case, started=0.0, turns=turns)
+
+
+def claims_after(text: str, *before: Execution, truth: Truth | None = None) -> list[Claim]:
+    """Return the claims of a reply that comes after one turn for each of `before`."""
+    turns = [turn_of(index, "", (each,)) for index, each in enumerate(before)]
+    transcript = transcript_of((*turns, turn_of(len(turns), text)))
+    return [each for each in ledger_of(transcript, truth).claims if each.place.turn == len(turns)]
 
 
 def _snippet(fields: dict[str, Any]) -> Snippet:

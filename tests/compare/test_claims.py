@@ -15,7 +15,7 @@ from engine.compare.claims.prose import prose_of
 from engine.compare.claims.truth import Truth
 from engine.compare.claims.values import Claim
 from engine.transcript import Call, Execution, Message, Origin, Transcript
-from tests.compare.snippets import SNIPPETS, evidence, score, transcript_of, turn_of
+from tests.compare.snippets import SNIPPETS, claims_after, evidence, score, transcript_of, turn_of
 
 TRUTH = Truth(
     figures={"n_layers": 24, "hidden_size": 896, "n_parameters": 494032768, "activation": "silu"},
@@ -24,9 +24,7 @@ TRUTH = Truth(
 
 
 def claims_about(text: str, *before: str, truth: Truth | None = None) -> list[Claim]:
-    turns = [turn_of(index, "", (evidence(name),)) for index, name in enumerate(before)]
-    transcript = transcript_of((*turns, turn_of(len(turns), text)))
-    return [each for each in ledger_of(transcript, truth).claims if each.place.turn == len(turns)]
+    return claims_after(text, *map(evidence, before), truth=truth)
 
 
 def finding(text: str, code: str) -> Execution:
@@ -284,7 +282,17 @@ def test_every_character_of_prose_keeps_its_place(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a ", "0.123 ", "the mean is 12.5% ", "`", "1-", "model.model.", "I ran x ", "I have "]
+    "unit",
+    [
+        *("a ", "0.123 ", "the mean is 12.5% ", "`", "1-", "model.model.", "I ran x ", "I have "),
+        *(
+            "I have 24 layers, ",
+            "more than 24 layers, ",
+            "a a model ",
+            "not a, ",
+            "my note is all ",
+        ),
+    ],
 )
 def test_a_reply_of_a_megabyte_takes_less_than_a_second_of_the_processor(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))

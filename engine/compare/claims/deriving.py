@@ -25,7 +25,7 @@ class Relation(Flag):
 
 
 _BEFORE = {
-    Relation.RATIO: r"ratio|factor|\bper\b|group|\bshar(?:e|es|ing)\b",
+    Relation.RATIO: r"ratio|factor|\bper\b|group|\bshar(?:e|es|ed|ing)\b|\bserv(?:e|es|ing)\b",
     Relation.SUM: r"together|\bsums?\b|total|combined|altogether|in all\b",
     Relation.DIFFERENCE: r"difference|\bdrop|decreas|increas|\bris(?:e|es)\b|\bgap\b|\bby\b|range",
     Relation.MEAN: r"averag|mean (?:of|over|across)",
@@ -34,7 +34,7 @@ _BEFORE = {
 _BEHIND = {
     Relation.RATIO: r"\s?(?:times\b|x\b|\u00d7|-?fold\b)"
     r"|[^.]{0,40}\b(?:per|shar(?:e|es|ing)|group)\b",
-    Relation.SUM: r"[^.]{0,30}\b(?:together|in total|combined|in all|altogether)\b",
+    Relation.SUM: r"[^.]{0,30}\b(?:together|in total|combined|in all|altogether|overall)\b",
     Relation.DIFFERENCE: r"\s(?:\w+ ){0,2}(?:more|less|fewer|higher|lower|larger|smaller)\b",
     Relation.MEAN: r"[^.]{0,30}\bon average\b",
 }
@@ -44,6 +44,7 @@ _RATIOS = (
     ("hidden_size", "n_attention_heads"),
     ("intermediate_size", "hidden_size"),
 )
+_PRODUCTS = (("n_layers", "n_attention_heads"), ("n_layers", "n_key_value_heads"))
 _MOST_UNNAMED = 8
 
 
@@ -73,17 +74,16 @@ def _behind() -> dict[Relation, re.Pattern[str]]:
 
 
 def derived_from(
-    number: Numeral, relation: Relation, evidence: Evidence, beside: Sequence[Fact], slack: float
+    number: Numeral, relation: Relation, evidence: Evidence, beside: Sequence[Fact]
 ) -> Fact | None:
     """Return a fact from which `number` follows by `relation`; `beside`: those of its sentence."""
     for group in _groups(evidence, beside):
         for value, fact in _results(relation, group):
-            if number.agrees_with(value, slack):
+            if number.agrees_with(value):
                 return fact
-    if Relation.RATIO in relation:
-        for value, fact in _known_ratios(evidence):
-            if number.agrees_with(value, slack):
-                return fact
+    for value, fact in _known(relation, evidence):
+        if number.agrees_with(value):
+            return fact
     return None
 
 
@@ -129,9 +129,19 @@ def _pairwise(relation: Relation, a: float, b: float) -> Iterator[float]:
             yield from (a / b, (a - b) / b, (b - a) / b)
 
 
-def _known_ratios(evidence: Evidence) -> Iterator[tuple[float, Fact]]:
-    for first, second in _RATIOS:
-        for a in islice(evidence.of(first), 1):
-            for b in islice(evidence.of(second), 1):
-                if b.value:
-                    yield a.value / b.value, a
+def _known(relation: Relation, evidence: Evidence) -> Iterator[tuple[float, Fact]]:
+    """Yield what follows from the sizes of the model: heads per group, heads of all layers."""
+    if Relation.RATIO in relation:
+        for first, second in _RATIOS:
+            yield from _of_latest(evidence, first, second, Relation.RATIO)
+    if relation & (Relation.PRODUCT | Relation.SUM):
+        for first, second in _PRODUCTS:
+            yield from _of_latest(evidence, first, second, Relation.PRODUCT)
+
+
+def _of_latest(
+    evidence: Evidence, first: str, second: str, relation: Relation
+) -> Iterator[tuple[float, Fact]]:
+    for a, b in zip(islice(evidence.of(first), 1), islice(evidence.of(second), 1), strict=False):
+        for value in _pairwise(relation, a.value, b.value):
+            yield value, a

@@ -75,7 +75,7 @@ class Evidence:
         """Yield the facts about `quantity`, latest first, a bounded number."""
         return islice(reversed(self._by_quantity.get(quantity, ())), _MOST_COMPARED)
 
-    def equal_to(self, number: Numeral, slack: float) -> Fact | None:
+    def equal_to(self, number: Numeral) -> Fact | None:
         """Return a fact with this value, whatever it is the value of."""
         if len(self._sorted) != len(self._all):
             self._sorted = sorted(self._all, key=lambda fact: fact.value)
@@ -83,13 +83,11 @@ class Evidence:
         if number.binary is not None:
             readings.append(number.binary)
         for value in readings:
-            width = abs(
-                number.half_unit * 2 * slack * (value / number.value if number.value else 1)
-            )
+            width = abs(number.half_unit * 2 * (value / number.value if number.value else 1))
             low = bisect_left(self._sorted, value - width, key=lambda fact: fact.value)
             high = bisect_right(self._sorted, value + width, key=lambda fact: fact.value)
             for fact in self._sorted[low : min(high, low + _MOST_COMPARED)]:
-                if number.agrees_with(fact.value, slack):
+                if number.agrees_with(fact.value):
                     return fact
         return None
 

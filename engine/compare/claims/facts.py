@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 
 from engine.compare.claims.lexicon import Mention, mentions, quantity_of_key
-from engine.compare.claims.numerals import Numeral, digits
+from engine.compare.claims.numerals import digits
 from engine.compare.claims.subjects import Subject, layers_in, names_in, parts_in, subject_of_name
 from engine.compare.claims.values import Source
 from engine.transcript import Call, Execution
@@ -177,7 +177,7 @@ def _of_line(
     named = list(mentions(line))
     subject = _subject_of_line(line) or only
     for each in found:
-        mention = mention_before(line, each, named)
+        mention = mention_before(line, each.start, named)
         start = mention.start if mention else each.start
         yield Fact(
             value=each.value if math.isfinite(each.value) else 0.0,
@@ -193,11 +193,11 @@ def _of_line(
         )
 
 
-def mention_before(text: str, numeral: Numeral, named: list[Mention]) -> Mention | None:
-    """Return the quantity that is named directly before a number: "std = 0.1"."""
+def mention_before(text: str, place: int, named: list[Mention]) -> Mention | None:
+    """Return the quantity that is named directly before the number at `place`: "std = 0.1"."""
     for mention in reversed(named):
-        if mention.end <= numeral.start:
-            is_direct = _GAP.fullmatch(text, mention.end, numeral.start) is not None
+        if mention.end <= place:
+            is_direct = _GAP.fullmatch(text, mention.end, place) is not None
             return mention if is_direct else None
     return None
 

@@ -1,12 +1,14 @@
 """Transcript -> ledger: every claim beside what was recorded before it was made. Pure."""
 
+import re
 from collections.abc import Iterator
 
 from engine.compare.claims.assertions import Reading
 from engine.compare.claims.deeds import Deeds, deed_claims
 from engine.compare.claims.evidence import Evidence
+from engine.compare.claims.judging import Judge, Verdict
 from engine.compare.claims.naming import name_claims, name_verdict
-from engine.compare.claims.numbers import Judge, NumberClaim, Verdict, number_claims
+from engine.compare.claims.numbers import NumberClaim, number_claims
 from engine.compare.claims.prose import MOST_CHARS, Prose, prose_of
 from engine.compare.claims.subjects import names_in
 from engine.compare.claims.truth import Truth
@@ -90,7 +92,7 @@ class _Course:
             )
 
     def _computed(self, verdict: Verdict, claim: NumberClaim, at: Place) -> Verdict:
-        is_written = at.call is None or claim.number.text in self._code
+        is_written = at.call is None or _is_written(claim.number.text, self._code)
         is_open = verdict.status != "grounded" and not is_written
         return Verdict("grounded", "computed", None) if is_open else verdict
 
@@ -127,6 +129,11 @@ def _findings(execution: Execution) -> Iterator[tuple[int, str]]:
         text = call.arguments.get("description")
         if call.method == FINDING_CALL and call.error is None and isinstance(text, str):
             yield place, text
+
+
+def _is_written(number: str, code: str) -> bool:
+    """Tell whether code spells a number out: "4" is no part of "[:14]"."""
+    return re.search(rf"(?<![\w.]){re.escape(number)}(?!\w|\.\d)", code) is not None
 
 
 def _at(place: Place, start: int, end: int) -> Place:

@@ -71,7 +71,12 @@ WHOLE_MODEL = frozenset(
 )
 """Quantities that a model has one of."""
 
-COUNTS = frozenset({"n_layers", "n_attention_heads", "n_key_value_heads", "n_parameters"})
+COUNTS = frozenset({"n_layers", "n_attention_heads", "n_key_value_heads"})
+"""Of them, those whose parts can be counted apart: "8 layers have ..." is no depth."""
+
+OF_A_MODEL = WHOLE_MODEL | {"n_parameters"}
+"""The same, and what its parts have too."""
+
 _LEAST_PARAMETERS = 1000
 """A smaller number of "parameters" counts names of them, not weights."""
 
@@ -106,11 +111,13 @@ def mentions(text: str) -> Iterator[Mention]:
         yield Mention(found.lastgroup, found.start(), found.end())
 
 
-def counted_after(text: str, place: int, value: float) -> str | None:
+def counted_after(text: str, place: int, value: float) -> Mention | None:
     """Return the quantity whose noun stands at `place`, behind the number `value`."""
     found = _counted().match(text, place)
-    name = found.lastgroup if found else None
-    return None if name == "n_parameters" and abs(value) < _LEAST_PARAMETERS else name
+    if not found or not found.lastgroup:
+        return None
+    is_of_names = found.lastgroup == "n_parameters" and abs(value) < _LEAST_PARAMETERS
+    return None if is_of_names else Mention(found.lastgroup, found.start(), found.end())
 
 
 def quantity_of_key(key: str) -> str:

@@ -11,9 +11,17 @@ from engine.compare.claims.subjects import names_in
 from engine.compare.claims.values import Source, Status
 
 _LIKENED = re.compile(
-    r"\b(?:like|such as|similar to|e\.g\.|as in|than)\s(?:[\w.-]+(?:,| and| or) ){0,3}$",
+    r"\b(?:like|such as|similar to|e\.g\.|as in|than|not|nor|neither|variants? of|inspired by)"
+    r"\s(?:(?:an?|the) )?(?:[\w.-]+(?:,| and| or) ){0,3}$",
     re.IGNORECASE,
 )
+"""What follows is named beside the kind of this model, or in its place."""
+_INTERIM = re.compile(
+    r"\bcomput|soft-?max|norm\b|normali[sz]|\bactivations\b|accumulat|\bcast|gradient|logits"
+    r"|scores|internal",
+    re.IGNORECASE,
+)
+"""Numbers on their way through a model may have another format than its weights."""
 
 
 class _Kind(NamedTuple):
@@ -22,14 +30,24 @@ class _Kind(NamedTuple):
     word: re.Pattern[str]
     context: re.Pattern[str]
     """What the sentence must speak of."""
+    elsewhere: re.Pattern[str] | None = None
+    """What makes it speak of something else."""
+
+    def is_spoken_of(self, sentence: str) -> bool:
+        """Tell whether a word of this kind is one of the model in `sentence`."""
+        is_other = self.elsewhere and self.elsewhere.search(sentence)
+        return bool(self.context.search(sentence)) and not is_other
 
 
-def _kind(quantity: str, word: str, context: str) -> _Kind:
+def _kind(
+    quantity: str, word: str, context: str, elsewhere: re.Pattern[str] | None = None
+) -> _Kind:
     ends = r"(?![\w-]|\.\d)"
     return _Kind(
         quantity,
         re.compile(rf"(?<![\w.-])(?=[a-z])(?:{word}){ends}", re.IGNORECASE),
         re.compile(context, re.IGNORECASE),
+        elsewhere,
     )
 
 
@@ -43,6 +61,7 @@ _KINDS = (
         "dtype",
         r"bfloat16|bf16|float16|fp16|half precision|float32|fp32|float64|int8|int4",
         r"dtype|data type|stored?\b|precision|format|weights are|parameters are",
+        _INTERIM,
     ),
     _kind(
         "model_type",
@@ -87,7 +106,7 @@ def name_claims(reading: Reading, told: frozenset[str]) -> Iterator[NameClaim]:
             start, end = reading.prose.sentence(found.start())
             about = reading.text[start:end]
             is_likened = _LIKENED.search(reading.text, start, found.start())
-            if kind.context.search(about) and not is_likened and _asserted(reading, found.start()):
+            if kind.is_spoken_of(about) and not is_likened and _asserted(reading, found.start()):
                 yield NameClaim(found.start(), found.end(), kind.quantity, plain(found[0]))
 
 

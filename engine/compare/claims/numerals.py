@@ -62,6 +62,8 @@ class Numeral(msgspec.Struct, frozen=True, kw_only=True):
     binary: float | None = None
     """The value if "k" or "M" means a power of two."""
     is_word: bool = False
+    is_loose: bool = False
+    """Said with "about": an integer is not meant to the last digit."""
 
     @property
     def is_integer(self) -> bool:
@@ -73,23 +75,21 @@ class Numeral(msgspec.Struct, frozen=True, kw_only=True):
         """True if it hardly agrees with another number by chance: three digits or more."""
         return self.n_digits >= _TELLING_DIGITS
 
-    def agrees_with(self, other: float, slack: float = 1.0) -> bool:
-        """Tell whether `other`, rounded or cut to the places written, is this number.
+    def agrees_with(self, other: float) -> bool:
+        """Tell whether `other`, rounded or cut to the places written, is this number."""
+        return any(self._is_near(value, other) for value in self.readings(other))
 
-        `slack` widens that: "about 150,000" leaves more open than "150,000".
-        """
-        return any(self._is_near(value, other, slack) for value in self._readings(other))
-
-    def _readings(self, other: float) -> Iterator[float]:
+    def readings(self, other: float) -> Iterator[float]:
+        """Yield the values that it may have beside `other`: 12% is 0.12 too, 32K 32,768."""
         yield self.value
         if self.unit == "%":
             yield self.value / 100
         if self.binary is not None and other == self.binary:
             yield self.binary
 
-    def _is_near(self, value: float, other: float, slack: float) -> bool:
-        half = self.half_unit * (value / self.value if self.value else 1.0) * slack
-        if self.is_integer and slack == 1.0 and other == int(other):
+    def _is_near(self, value: float, other: float) -> bool:
+        half = self.half_unit * (value / self.value if self.value else 1.0)
+        if self.is_integer and not self.is_loose and other == int(other):
             return value == other
         below = abs(value) - abs(other)
         is_same_sign = value * other >= 0

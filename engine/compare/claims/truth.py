@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from engine.compare.claims.naming import NameClaim, plain
-from engine.compare.claims.numbers import NumberClaim, is_about_the_whole
+from engine.compare.claims.numbers import NumberClaim
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,9 +19,9 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     def of_number(self, claim: NumberClaim) -> bool | None:
         """Tell whether a number about the model is right; None: this cannot be told."""
         value = self.figures.get(claim.quantity or "")
-        if not is_about_the_whole(claim) or claim.relation or not isinstance(value, int | float):
+        if not claim.is_about_the_model or not isinstance(value, int | float):
             return None
-        return claim.number.agrees_with(float(value), claim.slack)
+        return claim.holds_for(float(value))
 
     def of_name(self, claim: NameClaim) -> bool | None:
         """Tell whether a name of a layer, a parameter or a kind is right; None: unknown."""

@@ -47,7 +47,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What a number is the number of, e.g. "n_layers"; None: it is not said in known words."""
     value: float | None = None
     how: str = ""
-    """How a grounded number follows: "as recorded", "rounded", "derived", "computed"."""
+    """How a grounded number follows: "as recorded", "rounded", "bounded", "derived", "computed"."""
     source: Source | None = None
     """What supports it, or what it contradicts."""
     is_true: bool | None = None
