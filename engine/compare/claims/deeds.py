@@ -5,29 +5,52 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from engine.compare.claims.assertions import Reading
+from engine.compare.claims.facts import is_of_texts
 from engine.compare.claims.values import Source
 from engine.requirements import FINDING_CALL
-from engine.transcript import Execution
+from engine.transcript import Call, Execution
 
 _LATELY = r"(?: (?:also|now|just|already|successfully|then|have|carefully))*"
 _NOTES = "finding|observation|insight|conclusion|result|discover(?:y|ie)|theor(?:y|ie)|pattern|note"
+_OWN_NOTES = (
+    r"(?:my|our|this|these|those|the above|all(?: of)?(?: my| our| these| those| the)?)"
+    rf"(?: [\w'-]{{1,20}}){{0,2}}? (?:{_NOTES})s?"
+)
+_WHOLE = r"(?:everything|all of (?:this|that|it|them))"
+_IS = r"(?:is|are|was|were)"
+_DONE = (
+    rf"(?:(?:has|have)(?: now| already| all| successfully){{0,3}} been|{_IS} (?:now|already|all))"
+)
+"""Of an act; what "is stored" in a model is so without one."""
+_KEPT = r"(?: now| already| all| successfully){0,3} (?:recorded|stored|saved|logged)\b"
+_MEMORY = (
+    r"(?:my |our |your |the )?(?:long-term |persistent )?"
+    r"(?:memory|memories|notes?|findings|database|journal)\b"
+)
+_ELSEWHERE = (
+    r"(?! (?:in|inside|within|across|per|by|as|on|at|for each|once|every)\b"
+    rf"(?! {_MEMORY}))"
+)
+_NOTHING = r"(?! (?:nothing|no|none|neither)\b)"
+_IN_CODE = (
+    r"(?![^.!?\n]{0,60} in (?:an? |the |my )?(?:`|(?:variable|list|dict|array|tensor)\b(?! of)))"
+)
 _STORED = re.compile(
-    rf"\bI(?:'ve)?{_LATELY} (?:recorded|stored|saved|logged)\b[^.!?\n]{{0,80}}"
-    rf"|\b(?:{_NOTES})s?\b(?: [\w']+){{0,5}}? (?:has|have|is|are|was|were)(?: now| been| already"
-    r"| all| successfully)* (?:recorded|stored|saved|logged)\b"
-    r"(?! in (?:a |the )?(?:variable|list|dict))"
-    r"|\b(?:this|that|these|they|it|everything|all of (?:this|that|it|them)) (?:is|are|has been"
-    r"|have been|was|were)(?: now| already| all)* (?:recorded|stored|saved)\b"
-    r"(?! (?:as|in (?:a|the) (?:v|l)))"
-    r"|(?:^|(?<=[.!\n])\s)[ \t*-]{0,4}(?:successfully )?(?:recorded|stored|saved)\b[^.!?\n]{0,80}"
+    rf"\bI(?:'ve)?{_LATELY} (?:recorded|stored|saved|logged)\b{_NOTHING}{_IN_CODE}[^.!?\n]{{0,80}}"
+    rf"|\b(?:(?:{_OWN_NOTES}(?: [\w']{{1,20}}){{0,5}}?|{_WHOLE})"
+    rf" (?:{_IS}|{_DONE}){_KEPT}{_ELSEWHERE}"
+    rf"|(?:the (?:{_NOTES})s?(?: [\w']{{1,20}}){{0,5}}?|this|these|they|it)"
+    rf" (?:{_DONE}{_KEPT}{_ELSEWHERE}|{_IS}{_KEPT}(?= (?:in|to) {_MEMORY})))"
+    r"|(?:^|(?<=[.!\n])\s)[ \t*-]{0,4}(?:successfully )?(?:recorded|stored|saved)\b"
+    rf"{_ELSEWHERE}[^.!?\n]{{0,80}}"
     r"|\bmemory (?:now )?has (?:them|it|this|these)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _WORDS_OF_STORED = ("recorded", "stored", "saved", "logged", "memory")
 """Without one of them nothing is said to be stored, and no need to look for it."""
 _RAN = re.compile(
-    rf"\bI(?:'ve)?{_LATELY} (?:ran|run|executed|called|invoked|queried|measured|computed|calculated"
-    r"|tested|examined|inspected|analy[sz]ed|compared)\b[^.!?\n]{0,80}",
+    rf"\bI(?:'ve)?{_LATELY} (?:(?P<ran>ran|run|executed|called|invoked|queried)|measured|computed"
+    rf"|calculated|tested|examined|inspected|analy[sz]ed|compared)\b{_NOTHING}[^.!?\n]{{0,80}}",
     re.IGNORECASE,
 )
 _READ = re.compile(
@@ -52,7 +75,7 @@ class DeedClaim(NamedTuple):
     start: int
     end: int
     kind: str
-    """"stored", "ran", "read documents" or "read findings"."""
+    """"stored", "ran", "measured", "read documents" or "read findings"."""
     function: str | None = None
     """Name of the function that is said to be run."""
 
@@ -73,8 +96,13 @@ class Deeds:
             for number, call in enumerate(execution.calls):
                 source = Source(turn=turn, execution=place, call=number, shown=call.method)
                 self._last[call.method.rpartition(".")[2]] = source
-                if kind := _kind_of(call.method) if not call.error else None:
+                if kind := _kind_of(call) if not call.error else None:
                     self._last[kind] = source
+
+    def can_tell(self, claim: DeedClaim) -> bool:
+        """Tell whether there is a verdict: code alone may have measured, or not."""
+        is_open = claim.kind == "measured" and not claim.function and "ran" in self._last
+        return not is_open or "measured" in self._last
 
     def proof_of(self, claim: DeedClaim) -> Source | None:
         """Return the last thing done that makes the claim true."""
@@ -84,12 +112,14 @@ class Deeds:
         return self._last.get(claim.kind)
 
 
-def _kind_of(method: str) -> str | None:
-    if method in _STORERS:
+def _kind_of(call: Call) -> str | None:
+    if call.method in _STORERS:
         return "stored"
-    if method in _READERS:
+    if call.method in _READERS:
         return "read documents"
-    return "read findings" if method.startswith(_FINDERS) else None
+    if call.method.startswith(_FINDERS):
+        return "read findings"
+    return None if is_of_texts(call) else "measured"
 
 
 def deed_claims(reading: Reading) -> Iterator[DeedClaim]:
@@ -103,7 +133,8 @@ def deed_claims(reading: Reading) -> Iterator[DeedClaim]:
         if _asserted(reading, found):
             function = _FUNCTION.search(found[0])
             name = function["name"] if function else None
-            yield DeedClaim(found.start(), found.end(), "ran", name)
+            kind = "ran" if found["ran"] else "measured"
+            yield DeedClaim(found.start(), found.end(), kind, name)
     for found in _READ.finditer(reading.text):
         if _asserted(reading, found):
             is_own = found["what"].lower().startswith(("note", "finding", "observation"))

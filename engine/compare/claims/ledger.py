@@ -111,7 +111,7 @@ class _Course:
             )
 
     def _actions(self, reading: Reading, at: Place) -> Iterator[Claim]:
-        for claim in deed_claims(reading):
+        for claim in filter(self._deeds.can_tell, deed_claims(reading)):
             proof = self._deeds.proof_of(claim)
             yield Claim(
                 kind="action",
