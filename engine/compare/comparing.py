@@ -36,7 +36,7 @@ def compare(cases: Sequence[Case], question: Question) -> Comparison:
     _check_twins(question)
     excluded = [found for case in cases if (found := exclusion_of(case)) is not None]
     kept = [case for case in cases if exclusion_of(case) is None]
-    scopes = _scopes(kept, question)
+    scopes = _scopes(kept, question, is_whole=not excluded)
     verdict, words = headline(scopes, question)
     return Comparison(
         primary=question.primary,
@@ -69,18 +69,22 @@ class _Ground(NamedTuple):
     phase: str | None
     phases: tuple[str, ...]
     cases: tuple[Case, ...]
+    is_whole: bool
+    """No investigation is left out."""
 
     @property
     def unit(self) -> Unit:
         return "phase" if self.phase is None else "seed"
 
 
-def _grounds(kept: Sequence[Case], phases: tuple[str, ...]) -> tuple[_Ground, ...]:
+def _grounds(
+    kept: Sequence[Case], phases: tuple[str, ...], *, is_whole: bool
+) -> tuple[_Ground, ...]:
     each = tuple(
-        _Ground(phase, (phase,), tuple(case for case in kept if case.measures.phase == phase))
+        _Ground(phase, (phase,), tuple(c for c in kept if c.measures.phase == phase), is_whole)
         for phase in phases
     )
-    return each if len(phases) == 1 else (_Ground(None, phases, tuple(kept)), *each)
+    return each if len(phases) == 1 else (_Ground(None, phases, tuple(kept), is_whole), *each)
 
 
 class _Compared(NamedTuple):
@@ -91,8 +95,8 @@ class _Compared(NamedTuple):
     seen: tuple[Seen, ...]
 
 
-def _scopes(kept: Sequence[Case], question: Question) -> tuple[Scope, ...]:
-    grounds = _grounds(kept, question.phases)
+def _scopes(kept: Sequence[Case], question: Question, *, is_whole: bool) -> tuple[Scope, ...]:
+    grounds = _grounds(kept, question.phases, is_whole=is_whole)
     compared = [_compared(ground, place, question) for place, ground in enumerate(grounds)]
     every = [seen for pairs in compared for pair in pairs for seen in pair.seen]
     ps = iter(adjusted(every))
@@ -130,8 +134,13 @@ def _scope(
     ps: Sequence[Sequence[float | None]],
 ) -> Scope:
     floors = floors_of(seen for pair in compared if pair.is_noise for seen in pair.seen)
+    n_noise = sum(pair.is_noise for pair in compared)
     pairs = tuple(
-        _pair(pair, tuple(_results(pair, adjusted_ps, floors, ground.unit)))
+        _pair(
+            pair,
+            tuple(_results(pair, adjusted_ps, floors, ground)),
+            n_beside=n_noise if pair.is_noise else len(compared) - n_noise,
+        )
         for pair, adjusted_ps in zip(compared, ps, strict=True)
     )
     groups = {
@@ -152,12 +161,16 @@ def _scope(
 
 
 def _results(
-    pair: _Compared, ps: Sequence[float | None], floors: Floors, unit: Unit
+    pair: _Compared, ps: Sequence[float | None], floors: Floors, ground: _Ground
 ) -> list[Result]:
-    return [result_of(seen, p, floors, unit) for seen, p in zip(pair.seen, ps, strict=True)]
+    return [
+        result_of(seen, p, floors, ground.unit, is_whole=ground.is_whole)
+        for seen, p in zip(pair.seen, ps, strict=True)
+    ]
 
 
-def _pair(pair: _Compared, results: tuple[Result, ...]) -> Pair:
+def _pair(pair: _Compared, results: tuple[Result, ...], *, n_beside: int) -> Pair:
+    """Return what is shown of a pair; `n_beside`: pairs like it in its scope, itself included."""
     first, second = pair.sides.arms
     return Pair(
         first=first,
@@ -166,7 +179,7 @@ def _pair(pair: _Compared, results: tuple[Result, ...]) -> Pair:
         verdict=results[0].verdict,
         words=results[0].words,
         results=results,
-        separation=separation_of(pair.sides),
+        separation=separation_of(pair.sides, n_pairs=n_beside),
     )
 
 

@@ -11,17 +11,10 @@ from msgspec.structs import replace
 from engine.compare.cases import Groups, Question, Sides, sums, units_of
 from engine.compare.catalogue import MEASURES, Measure
 from engine.compare.definitions import DEFINITIONS
-from engine.compare.estimate import (
-    LEAST_UNITS,
-    Estimate,
-    Units,
-    effect_of,
-    estimate,
-    holm,
-    interval_of,
-)
+from engine.compare.estimate import LEAST_UNITS, Estimate, Units, estimate, interval_of
 from engine.compare.judgement import judge, margin_of
 from engine.compare.result import ArmValue, Effect, NoiseFloor, Result, Unit
+from engine.compare.significance import effect_of, holm
 from engine.compare.words import sentence
 
 Family = tuple[object, ...]
@@ -101,7 +94,7 @@ def floors_of(every: Iterable[Seen]) -> dict[str, dict[str, NoiseFloor]]:
     found: dict[str, dict[str, NoiseFloor]] = {}
     for seen in every:
         arm, twin = seen.sides.arms
-        interval = interval_of(seen.found)
+        interval = seen.effect.interval
         found.setdefault(arm, {})[seen.measure.name] = NoiseFloor(
             arm=arm,
             twin=twin,
@@ -112,8 +105,10 @@ def floors_of(every: Iterable[Seen]) -> dict[str, dict[str, NoiseFloor]]:
     return found
 
 
-def result_of(seen: Seen, p_holm: float | None, floors: Floors, unit: Unit) -> Result:
-    """Return one measure in a pair of arms, judged."""
+def result_of(
+    seen: Seen, p_holm: float | None, floors: Floors, unit: Unit, *, is_whole: bool
+) -> Result:
+    """Return one measure in a pair of arms, judged; `is_whole`: no investigation is left out."""
     measure, sides, n_units = seen.measure, seen.sides, len(seen.sides.first)
     first, second = (
         _arm_value(arm, groups, measure)
@@ -124,7 +119,7 @@ def result_of(seen: Seen, p_holm: float | None, floors: Floors, unit: Unit) -> R
         seen.effect,
         n_units=n_units,
         n_telling=seen.found.n_units,
-        df=seen.found.df,
+        error=float(seen.found.within(measure.bound).error),
         p=p_holm,
         margin=margin,
     )
@@ -154,7 +149,7 @@ def result_of(seen: Seen, p_holm: float | None, floors: Floors, unit: Unit) -> R
         ),
         without_harness=_without_harness(seen),
     )
-    return replace(result, words=sentence(result, unit))
+    return replace(result, words=sentence(result, unit, is_whole=is_whole))
 
 
 def _is_noise(sides: Sides, floors: Floors) -> bool:

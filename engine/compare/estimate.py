@@ -25,17 +25,15 @@ kind: J. Wittes and E. Brittain, The Role of Internal Pilot Studies, Statistics 
 """
 
 import math
-from bisect import bisect_left
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.compare.result import Effect, Interval
-from engine.compare.student import quantile, two_sided_p
+from engine.compare.result import Interval
+from engine.compare.student import quantile
 
 LEVEL = 0.95
-POWER = 0.8
 LEAST_UNITS = 6
 """Below them nothing is said: a test by signs could not find anything in them."""
 _ROUNDING = 1e-12
@@ -66,6 +64,8 @@ class Estimate(NamedTuple):
     """Degrees of freedom of the error."""
     unseen: Array
     """How far the shares of arms whose units are all alike may be from what these show."""
+    sums: Array
+    """Of all units, see `Units`."""
 
     @property
     def half_width(self) -> Array:
@@ -73,12 +73,19 @@ class Estimate(NamedTuple):
         return self.error * self._n_errors
 
     @property
-    def of_shares(self) -> "Estimate":
-        """The same with an error that has `unseen` in it, which only shares have.
+    def is_ratio_of_sums(self) -> bool:
+        """Whether units weigh differently: what is divided by is not the same in all of them."""
+        below = self.sums[..., 1::2]
+        return bool((below != below.max(initial=0.0)).any())
+
+    def within(self, bound: float | None) -> "Estimate":
+        """Return the same with an error that has `unseen` in it: with a `bound`, as shares have.
 
         Half-widths are added as the squares of them: G. Zou and A. Donner, Construction of
         Confidence Limits about Effect Measures, Statistics in Medicine 27, 2008 (MOVER).
         """
+        if bound is None:
+            return self
         return self._replace(error=np.hypot(self.error, self.unseen / self._n_errors))
 
     @property
@@ -103,6 +110,7 @@ def estimate(units: Units) -> Estimate:
         n_units=n_telling(units.sums),
         df=n_telling(told_by) - 1,
         unseen=_unseen(units.sums),
+        sums=units.sums,
     )
 
 
@@ -114,7 +122,7 @@ def _told_by(units: Units) -> Array:
 
 
 def _error(told_by: Array, n_units: int) -> Array:
-    spread = _spread(told_by)
+    spread = spread_of(told_by)
     return spread / math.sqrt(n_units) if n_units else np.full_like(spread, np.nan)
 
 
@@ -171,7 +179,7 @@ def overlooked(n: Array) -> Array:
     return 1 - (1 - LEVEL) ** (1 / n)
 
 
-def _spread(sums: Array) -> Array:
+def spread_of(sums: Array) -> Array:
     """Return the standard deviation of the jackknife's pseudo-values."""
     n_units = sums.shape[-2]
     if n_units < 2:  # noqa: PLR2004 - one value has no spread
@@ -192,89 +200,15 @@ def interval_of(
     `bound`: how far from zero a value can be, `least` how low; the interval ends there. Units that
     are all zero have no spread, but they do not exclude that one in so many is not: with a `bound`,
     the interval reaches up to the share of such units that 5 of 100 studies would have overlooked.
+    The same holds of an arm alone, which has a `least`, whose units are all at the bound.
     """
     value, half = float(found.value), float(found.half_width)
     if math.isnan(value + half):
         return None
-    if bound is not None and value == half == 0:
+    is_full = least is not None and bound is not None and value >= bound - _ROUNDING
+    if bound is not None and half == 0 and (value == 0 or is_full):
         half = bound * float(overlooked(np.array(found.df + 1.0)))
     low, high = value - half, value + half
     if bound is not None:
         low, high = max(low, -bound if least is None else least), min(high, bound)
     return Interval(low, high)
-
-
-def effect_of(found: Estimate, *, bound: float | None = None) -> Effect:
-    """Return one estimate of a difference in figures; `bound` as above, which shares have."""
-    found = found if bound is None else found.of_shares
-    value, error = float(found.value), float(found.error)
-    interval = interval_of(found, bound=bound)
-    return Effect(
-        difference=None if math.isnan(value) else value,
-        interval=interval,
-        p=_p(value, error, found.df) if interval else None,
-        mde=mde(error, found.df) if interval else None,
-    )
-
-
-def _p(value: float, error: float, df: int) -> float:
-    """Return the two-sided p of no difference.
-
-    Units that all differ by the same amount have no spread; what remains to be told is that all of
-    them lie on one side, as all flips of a coin would in 2 of 2**units cases (the sign test).
-    """
-    if error == 0:
-        return 1.0 if value == 0 else 2.0**-df
-    return two_sided_p(value / error, df)
-
-
-def mde(error: float, df: int) -> float:
-    """Return the smallest difference that is found with probability `POWER`."""
-    return error * reach(df)
-
-
-def reach(df: int) -> float:
-    """Return how many standard errors a difference must have to be found."""
-    return quantile((1 + LEVEL) / 2, df) + quantile(POWER, df)
-
-
-def n_for(spread: float, wanted: float, *, most: int) -> int:
-    """Return how many units find a difference of `wanted`; `most` if that is more.
-
-    `spread` is the standard deviation of one unit.
-    """
-    counts = range(2, most)
-    return 2 + bisect_left(
-        counts, x=True, key=lambda n: mde(spread / math.sqrt(n), n - 1) <= wanted
-    )
-
-
-def n_second_stage(units: Units, wanted: float, *, bound: float | None = None) -> int:
-    """Return how many units both stages need together, told from the first alone (Stein, 1945).
-
-    At least as many as there are, and as many as it takes to say anything, where few of the first
-    do: nothing can be told where none does. The spread of the first stage decides, never its
-    difference; without any, shares, which have a `bound`, take as many units as exclude `wanted`.
-    """
-    n_first, telling = units.sums.shape[-2], n_telling(units.sums)
-    if not telling:
-        return n_first
-    spread = float(_spread(units.sums))
-    alike = n_unanimous(wanted / bound) if bound and spread == 0 and wanted < bound else 0
-    least = max(LEAST_UNITS, alike)
-    n = 0 if math.isnan(spread) or telling == 1 else (reach(telling - 1) * spread / wanted) ** 2
-    return math.ceil(max(n_first, least * n_first / telling, n))
-
-
-def n_unanimous(wanted: float) -> int:
-    """Return of how many units that are all alike a share of `wanted` cannot be overlooked."""
-    return math.ceil(math.log(1 - LEVEL) / math.log(1 - wanted))
-
-
-def holm(ps: list[float]) -> list[float]:
-    """Return `ps` adjusted for being looked at together (S. Holm, Scand. J. Statist. 6, 1979)."""
-    adjusted, highest = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        highest = max(highest, min(1.0, (len(ps) - rank) * ps[place]))
-        adjusted[place] = highest
-    return adjusted

@@ -9,6 +9,8 @@ from engine.compare.result import Pair, Scope, Unit, Word
 from engine.compare.words import figure, listed
 
 _SHOWN = 5
+_FEW_SEEDS = 10
+"""Below them, intervals of ratios of sums can be short, see `significance`."""
 
 
 def headline(scopes: Sequence[Scope], question: Question) -> tuple[Word, str]:
@@ -30,7 +32,10 @@ def _others(pair: Pair) -> str:
     if not found:
         return ""
     more = [f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    return f"They also differ in {listed([*found[:_SHOWN], *more])}."
+    names = listed([*found[:_SHOWN], *more])
+    if pair.verdict == "differ":
+        return f"They also differ in {names}."
+    return f"{pair.first} and {pair.second} differ in other measures: {names}."
 
 
 def _parting(pair: Pair) -> str:
@@ -56,7 +61,8 @@ def notes(question: Question, *, is_branched: bool) -> tuple[str, ...]:
     )
     differences = (
         "Differences are the second arm minus the first, within pairs that have phase and seed in "
-        "common. Intervals are 95 % t intervals."
+        "common. Intervals are 95 % t intervals; those of rates are a little short below "
+        f"{_FEW_SEEDS} units, and their verdicts rest on a second test."
     )
     tied = (
         f"Tied: the whole interval lies within {shares} for shares, within {others} of the mean "
@@ -81,7 +87,12 @@ def _conditions(question: Question, *, is_branched: bool) -> list[str]:
             "Investigations of different phases share their beginnings: taken together, the phases "
             "say less than as many that have nothing in common."
         )
-    if question.n_first is not None:
+    if question.n_first is None:
+        found.append(
+            "Going on with more seeds until there is a verdict is looking again: p is then too "
+            "small."
+        )
+    else:
         found.append(
             f"The number of seeds was settled after the first {question.n_first}, from how far "
             "they scatter in the primary measure and not from what they show; its error is that of "

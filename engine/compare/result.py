@@ -55,9 +55,11 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     difference: float | None
     interval: Interval | None
     p: float | None
-    """Two-sided, of a paired t test; None: too few units."""
+    """Two-sided, of a paired t test; of ratios of sums, the larger one of it and of exchanging the
+    arms within units. None: too few units."""
     mde: float | None
-    """Smallest true difference that this many units find in 80 of 100 studies."""
+    """Smallest true difference that this many units find in 80 of 100 studies, tested by itself.
+    None: too few units, none that scatter, or no difference can be so large."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,13 +164,13 @@ class Separation(msgspec.Struct, frozen=True, kw_only=True):
     turn: int | None
     """None: at none of them."""
     interval: tuple[int, int] | None
-    """Before its first turn the arms are shown to be alike, at its last one to differ: with 95 %
-    confidence they part in between."""
+    """At its last turn the arms are shown to differ, before its first one to differ less: with 95 %
+    confidence the difference begins to be as large in between."""
     behaviour: str | None
     """What differs most at `turn`, see `label`."""
     label: str | None
     p: float | None
-    """Adjusted for all turns and behaviours."""
+    """Adjusted for all turns and behaviours, and for the pairs of arms in the scope."""
     example: Example | None
     words: str
 

@@ -6,12 +6,13 @@ signs is what chance can do (P. Westfall and S. Young, Resampling-Based Multiple
 max-T). What chance reaches in at most 5 of 100 cases is a difference, however many turns and
 behaviours were looked at. The first such turn is the one at which the arms have parted at the
 latest. Going back from there, the interval begins behind the first turn whose difference is smaller
-(t test within units, one-sided at 1 %, for that turn was chosen because its difference is large).
+(t test within units, one-sided). Turn and behaviour were chosen because the difference is large
+there, so that its limit is that of all pairs of turns in all behaviours together (Bonferroni).
+Where several pairs of arms are looked at, both are adjusted for their number as well.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import NamedTuple, cast
 
 import msgspec
@@ -19,15 +20,12 @@ import numpy as np
 
 from engine.compare.cases import Case, Groups, Sides
 from engine.compare.estimate import LEAST_UNITS, LEVEL, Array
+from engine.compare.exchange import signs
 from engine.compare.result import Example, Separation
 from engine.compare.student import quantile
 from engine.compare.turns import TurnCounts
 
-_EXACT_UNITS = 12
-"""Up to this many units, all signs are tried."""
-_N_DRAWN = 4_000
 _AT_ONCE = 256
-_BACKWARDS = 0.99
 _ROUNDING = 1e-9
 _MODULES = (
     *("architecture", "weights", "activations", "temporal", "attention"),
@@ -69,15 +67,16 @@ class Parting(NamedTuple):
     feature: int
     p: float
     earliest: int
-    """The arms have not parted before this turn."""
+    """Before this turn the difference is smaller."""
 
 
-def separation_of(sides: Sides) -> Separation:
-    """Return where the two sides part."""
-    if len(sides.first) < LEAST_UNITS:
-        return _nowhere(f"Where they part cannot be told from fewer than {LEAST_UNITS} units.")
+def separation_of(sides: Sides, *, n_pairs: int = 1) -> Separation:
+    """Return where the two sides part, which are one of `n_pairs` that are looked at."""
+    least = max(LEAST_UNITS, _least_units(n_pairs))
+    if len(sides.first) < least:
+        return _nowhere(f"Where they part cannot be told from fewer than {least} units.")
     differences = _differences(sides)
-    found = parting_of(differences)
+    found = parting_of(differences, n_pairs=n_pairs)
     if found is None:
         return _nowhere("At no turn do they behave differently by more than chance.")
     feature = FEATURES[found.feature]
@@ -92,7 +91,12 @@ def separation_of(sides: Sides) -> Separation:
     )
 
 
-def parting_of(differences: Array) -> Parting | None:
+def _least_units(n_pairs: int) -> int:
+    """Return from how many units on the rarest signs, all the same, are rare enough."""
+    return 1 + math.ceil(math.log2(n_pairs / (1 - LEVEL)))
+
+
+def parting_of(differences: Array, *, n_pairs: int = 1) -> Parting | None:
     """Return the first difference beyond chance; shape (units, turns, features)."""
     if not differences.size:
         return None
@@ -104,42 +108,41 @@ def parting_of(differences: Array) -> Parting | None:
     chance = np.sort(_largest_by_chance(scaled))
     below = cast("Array", np.searchsorted(chance, figures - _ROUNDING)) / chance.size
     ps = np.where(figures > 0, 1 - below, 1.0)
-    table = ps.reshape(n_turns, n_features)
+    table = np.minimum(1.0, ps * n_pairs).reshape(n_turns, n_features)
     turns = np.flatnonzero((table <= 1 - LEVEL).any(axis=1))
     if not turns.size:
         return None
     turn, feature = int(turns[0]), int(table[turns[0]].argmin())
-    earliest = _earliest(differences[:, : turn + 1, feature])
+    limit = _limit(differences.shape, n_pairs)
+    earliest = _earliest(differences[:, : turn + 1, feature], limit)
     return Parting(turn, feature, float(table[turn, feature]), earliest)
 
 
 def _largest_by_chance(scaled: Array) -> Array:
     """Return the largest figure under every choice of signs, or under many drawn ones."""
-    signs = _signs(len(scaled))
+    every = signs(len(scaled))
     parts = [
-        np.abs(signs[start : start + _AT_ONCE] @ scaled).max(axis=1)
-        for start in range(0, len(signs), _AT_ONCE)
+        np.abs(every[start : start + _AT_ONCE] @ scaled).max(axis=1)
+        for start in range(0, len(every), _AT_ONCE)
     ]
     return np.concatenate(parts)
 
 
-def _signs(n_units: int) -> Array:
-    if n_units <= _EXACT_UNITS:
-        return np.array(list(product((1.0, -1.0), repeat=n_units)))
-    drawn = np.random.default_rng(0).choice((1.0, -1.0), size=(_N_DRAWN, n_units))
-    drawn[0] = 1.0
-    return drawn
+def _limit(shape: tuple[int, ...], n_pairs: int) -> float:
+    """Return how many standard errors one turn's difference must be above another's."""
+    n_units, n_turns, n_features = shape
+    n_chosen_from = n_pairs * n_features * max(1, math.comb(n_turns, 2))
+    return quantile(1 - (1 - LEVEL) / n_chosen_from, n_units - 1)
 
 
-def _earliest(differences: Array) -> int:
-    """Return the first turn whose difference is as large as that of the last turn.
+def _earliest(differences: Array, limit: float) -> int:
+    """Return the first turn whose difference is not shown to be smaller than that of the last turn.
 
     Shape (units, turns): one feature, up to the turn where it is beyond chance.
     """
     n_units, n_turns = differences.shape
     last = differences[:, -1]
     direction = 1.0 if last.mean() > 0 else -1.0
-    limit = quantile(_BACKWARDS, n_units - 1)
     for turn in range(n_turns - 2, -1, -1):
         growth = direction * (last - differences[:, turn])
         error = growth.std(ddof=1) / math.sqrt(n_units)

@@ -7,7 +7,8 @@ import msgspec
 
 from engine.compare.cases import Case, Question, beside, exclusion_of, units_of
 from engine.compare.catalogue import named
-from engine.compare.estimate import n_second_stage, n_telling
+from engine.compare.estimate import n_telling
+from engine.compare.power import n_second_stage
 
 N_FIRST = 10
 """Replicates of a first stage at least: its spread decides how many there will be."""
@@ -29,7 +30,8 @@ class Need(msgspec.Struct, frozen=True):
 def need(cases: Sequence[Case], question: Question, *, mde: float, most: int) -> Need:
     """Return how many replicates find a difference of `mde` in every phase, at most `most`.
 
-    Only how far the pairs of the first stage scatter counts, never what they show.
+    All pairs of arms in all phases are tested together, so that more of them need more. Only how
+    far the pairs of the first stage scatter counts, never what they show.
     """
     n_first = question.n_first or 0
     kept = [
@@ -43,7 +45,9 @@ def need(cases: Sequence[Case], question: Question, *, mde: float, most: int) ->
         for pair, phase in product(pairs, question.phases)
     ]
     wanted = max(
-        (n_first - len(units.sums) + n_second_stage(units, mde, bound=measure.bound))
+        n_first
+        - len(units.sums)
+        + n_second_stage(units, mde, bound=measure.bound, n_tests=len(found))
         for units in found
     )
     return Need(

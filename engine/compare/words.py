@@ -49,12 +49,15 @@ def counted(n: int, unit: Unit) -> str:
     return f"{n:,} {unit}{'' if n == 1 else 's'}"
 
 
-def missing(n_more: int | None, unit: Unit, n_units: int) -> str:
-    """Return the verdict that says how many units are missing, where that can be told."""
+def missing(n_more: int | None, unit: Unit, n_units: int | None) -> str:
+    """Return the verdict that says how many units are missing, where that can be told.
+
+    `n_units`: there are so many; None: more than that were carried out, and some are left out.
+    """
     if n_more is None:
         return "not enough runs"
     plural = unit if n_more == 1 else f"{unit}s"
-    in_all = f" ({n_units + n_more:,} in all)" if n_more < MANY else ""
+    in_all = "" if n_units is None or n_more >= MANY else f" ({n_units + n_more:,} in all)"
     return f"not enough runs: {more(n_more)} {plural}{in_all}"
 
 
@@ -72,12 +75,13 @@ def told(effect: Effect, *, is_share: bool) -> str:
     return f"{difference}, 95 % interval {span(effect.interval, is_share=is_share)}"
 
 
-def sentence(result: Result, unit: Unit) -> str:
-    """Return what is found about one measure."""
+def sentence(result: Result, unit: Unit, *, is_whole: bool) -> str:
+    """Return what is found about one measure; `is_whole`: no investigation is left out."""
     first, second = result.first, result.second
     values = " against ".join(
         f"{figure(arm.value, is_share=result.is_share)} ({arm.arm})" for arm in (first, second)
     )
+    claim = _claim(result, unit, is_whole=is_whole)
     match result.verdict:
         case "not compared":
             return (
@@ -87,14 +91,14 @@ def sentence(result: Result, unit: Unit) -> str:
         case "not measured":
             return f"{result.label}: {unobserved(result)}."
         case _ if not result.n_units:
-            return f"{_claim(result, unit)}. No pair of investigations counts."
+            return f"{claim}. No pair of investigations counts."
         case _:
             found = told(result.effect, is_share=result.is_share)
             seen = f"{values}; difference {found}, {counted(result.n_units, unit)}"
-            return f"{_claim(result, unit)}: {seen}{_test(result)}.{_noise(result)}"
+            return f"{claim}: {seen}{_test(result)}.{_noise(result)}"
 
 
-def _claim(result: Result, unit: Unit) -> str:
+def _claim(result: Result, unit: Unit, *, is_whole: bool) -> str:
     first, second = result.first.arm, result.second.arm
     match result.verdict:
         case "differ":
@@ -104,7 +108,7 @@ def _claim(result: Result, unit: Unit) -> str:
             margin = figure(result.margin, is_share=result.is_share)
             return f"{first} and {second} are tied in {result.label} (within {margin})"
         case _:
-            lacking = missing(result.n_more, unit, result.n_units)
+            lacking = missing(result.n_more, unit, result.n_units if is_whole else None)
             return f"{first} and {second}, {result.label}: {lacking}"
 
 

@@ -5,15 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from engine.compare.estimate import (
-    LEAST_UNITS,
-    Array,
-    Units,
-    effect_of,
-    estimate,
-    n_second_stage,
-)
+from engine.compare.estimate import LEAST_UNITS, Array, Units, estimate
+from engine.compare.power import n_second_stage
 from engine.compare.separation import FEATURES, parting_of
+from engine.compare.significance import effect_of, holm
 from engine.compare.student import quantile
 
 N_STUDIES = 500
@@ -115,6 +110,34 @@ def test_shares_that_one_arm_has_few_occasions_for_keep_their_error_rate(
     assert rejected <= 0.06 * len(tested)
 
 
+def rates_with_stuck_ones(drawn: np.random.Generator, *, units: int) -> Array:
+    """Sums of two equal arms: a quarter of the investigations errs again and again, and goes on."""
+    is_stuck = drawn.random((units, 2)) < 0.25
+    n_long, n_short = drawn.integers(20, 46, (units, 2)), drawn.integers(3, 8, (units, 2))
+    blocks = np.where(is_stuck, n_long, n_short)
+    errors = drawn.binomial(blocks, np.where(is_stuck, 0.85, 0.1))
+    return np.stack([errors, blocks], axis=-1).reshape(units, 4).astype(float)
+
+
+@pytest.mark.parametrize(("units", "seed"), [(6, 20), (8, 21), (10, 22), (20, 23)])
+def test_rates_of_arms_in_which_some_get_stuck_keep_their_error_rate(units: int, seed: int) -> None:
+    drawn = np.random.default_rng(seed)
+    studies = [rates_with_stuck_ones(drawn, units=units) for _ in range(N_STUDIES)]
+    ps = np.array([effect_of(estimate(Units(each)), bound=1.0).p for each in studies], float)
+    assert (ps < 0.05).mean() <= 0.05
+    assert (ps < 0.05 / 20).mean() <= 0.015
+
+
+def test_a_clear_difference_of_rates_is_found_beside_many_other_measures() -> None:
+    drawn, n_found = np.random.default_rng(24), 0
+    for _ in range(N_STUDIES):
+        blocks = drawn.integers(8, 25, (8, 2))
+        errors = drawn.binomial(blocks, np.stack([drawn.beta(3, 30, 8), drawn.beta(20, 6, 8)], -1))
+        sums = np.stack([errors, blocks], axis=-1).reshape(8, 4).astype(float)
+        n_found += (effect_of(estimate(Units(sums)), bound=1.0).p or 0.0) < 0.05 / 20
+    assert n_found / N_STUDIES > 0.95
+
+
 def means(drawn: np.random.Generator, difference: float, spread: float, n: int) -> Array:
     """Sums of two arms whose differences within units have this mean and spread."""
     first, second = drawn.normal([[0], [difference]], spread / math.sqrt(2), size=(2, n))
@@ -152,6 +175,17 @@ def test_it_finds_the_difference_asked_for_in_80_of_100_studies() -> None:
     rejected, covered = two_stages(np.random.default_rng(10), 0.5, wanted=0.5)
     assert rejected >= 0.79
     assert 0.94 <= covered <= 0.96
+
+
+def test_it_finds_it_in_each_of_several_pairs_of_arms_that_are_tested_together() -> None:
+    drawn, wanted, n_found, n_studies = np.random.default_rng(25), 0.8, 0, 400
+    for _ in range(n_studies):
+        first = [means(drawn, difference, 1.0, 10) for difference in (wanted, 0.0, 0.0)]
+        n_all = max(n_second_stage(Units(each), wanted, n_tests=3) for each in first)
+        more = [means(drawn, difference, 1.0, n_all - 10) for difference in (wanted, 0.0, 0.0)]
+        every = [Units(np.concatenate(both), 10) for both in zip(first, more, strict=True)]
+        n_found += holm([effect_of(estimate(each)).p or 0.0 for each in every])[0] < 0.05
+    assert n_found / n_studies >= 0.8
 
 
 def test_a_measure_that_scatters_with_the_one_that_decided_hardly_loses_its_error_rate() -> None:

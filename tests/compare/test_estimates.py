@@ -9,16 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from engine.compare.estimate import (
-    Array,
-    Units,
-    effect_of,
-    estimate,
-    holm,
-    mde,
-    n_for,
-    n_second_stage,
-)
+from engine.compare.estimate import Array, Units, estimate, interval_of
+from engine.compare.power import mde, n_for, n_second_stage
+from engine.compare.significance import effect_of, holm
 from engine.compare.student import quantile, share_within, two_sided_p
 from engine.compare.survival import kaplan_meier
 
@@ -84,6 +77,22 @@ def test_units_that_never_differ_do_not_prove_that_a_share_is_the_same() -> None
     assert found.interval is not None
     assert found.interval.high == pytest.approx(1 - 0.05 ** (1 / 6))
     assert found.p == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_of_one_arm_that_is_at_an_end_in_all_units_may_be_less_extreme(
+    share: float,
+) -> None:
+    found = interval_of(estimate(Units(np.array([[5 * share, 5.0]] * 10))), bound=1.0, least=0.0)
+    assert found is not None
+    far = 1 - 0.05 ** (1 / 10)
+    assert (found.low, found.high) == pytest.approx((0, far) if share == 0 else (1 - far, 1))
+
+
+def test_a_difference_larger_than_there_can_be_is_not_said_to_be_found() -> None:
+    sums = of_means(np.array([0.0, 0.8]), np.array([0.8, 0.2]))
+    assert effect_of(estimate(Units(sums)), bound=1.0).mde is None
+    assert effect_of(estimate(Units(sums))).mde is not None
 
 
 @pytest.mark.parametrize("n", [2, 6, 12])
