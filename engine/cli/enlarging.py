@@ -1,5 +1,6 @@
 """How many replicates there are to be: after the first stage of --until-mde, and for a verdict."""
 
+import math
 from dataclasses import replace
 
 from engine.cli.console import say
@@ -25,8 +26,7 @@ def enlarged(study: Study, run: Run) -> Study | None:
         mde=options.until_mde,
         most=options.max_replicates,
     )
-    begun = max((item.replicate for item in run.measures), default=-1) + 1
-    replicates = max(found.replicates, begun)
+    replicates = max(found.replicates, _n_begun(run))
     if options.replicates == question.n_first or replicates > options.replicates:
         say(_words(found, study, replicates))
     if replicates <= options.replicates:
@@ -66,14 +66,46 @@ def advice(run: Run) -> str | None:
     missing = [(each.n_more, each.n_units) for each in lacking if each.n_more is not None]
     if not missing or main.unit != "seed":
         return None
+    if unsettled := _unsettled(run, n_counting=max(n_units for _, n_units in missing)):
+        return unsettled
     if max(missing)[0] >= MANY:
         return f"a verdict takes {more(MANY)} replicates."
-    needed = max(map(sum, missing))
     if run.manifest.fork:
         return (
-            f"a verdict takes about {needed:,} seeds, and a fork has those of its run: fork one "
-            "with as many --replicates."
+            f"a verdict takes about {max(map(sum, missing)):,} seeds, and a fork has those of its "
+            "run: fork one with as many --replicates."
         )
-    is_settled = run.manifest.design.until_mde is not None
-    hint = "" if is_settled else "; --until-mde SIZE settles the number by itself"
-    return f"a verdict takes about --replicates {needed}{hint}."
+    return _enlarging(max(_needed(run, *each) for each in missing), run)
+
+
+def _unsettled(run: Run, *, n_counting: int) -> str | None:
+    """Return what more replicates are no remedy for; None: nothing is.
+
+    `n_counting`: pairs of investigations that count.
+    """
+    reasons = {each.reason for each in run.comparison.exclusions}
+    is_begun = bool(run.manifest.fork) or _n_begun(run) >= run.manifest.replicates
+    if reasons & {"infrastructure", "unfinished"} or not is_begun:
+        return f"not all investigations have ended by themselves: resume {run.directory} first."
+    if "impure" in reasons and not n_counting:
+        return "all investigations of an arm saw what its condition hides: none of them counts."
+    return None
+
+
+def _n_begun(run: Run) -> int:
+    return max((item.replicate for item in run.measures), default=-1) + 1
+
+
+def _needed(run: Run, n_more: int, n_units: int) -> int:
+    """Return how many replicates there are to be, of which as many count as of those there are."""
+    return math.ceil((n_units + n_more) * _n_begun(run) / n_units) if n_units else n_more
+
+
+def _enlarging(needed: int, run: Run) -> str:
+    """Return how to have so many replicates, and what that does to p."""
+    if run.manifest.design.until_mde is not None:
+        return f"a verdict takes about --replicates {needed}; looked at again, p is too small."
+    return (
+        "--until-mde SIZE settles the number of seeds before the run. Here a verdict takes about "
+        f"--replicates {needed}; looked at again, p is too small."
+    )
