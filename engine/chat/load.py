@@ -1,6 +1,7 @@
 """How busy a server is, from the metrics that it prints. Pure."""
 
 import re
+from collections import defaultdict
 from contextlib import suppress
 
 import msgspec
@@ -19,7 +20,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     n_running: int
     n_waiting: int
     kv_share: float | None = None
-    """Share of the KV cache that is in use; None where it is not told."""
+    """Share of the KV cache that is in use, over all engines; None where it is not told."""
     generated_tokens: int
     """Since the server began."""
     n_preempted: int = 0
@@ -48,20 +49,27 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 def parse_load(text: str, *, time_s: float) -> Load | None:
     """Read the metrics that vLLM or llama.cpp prints; None where there are none of theirs.
 
+    The engines of one server are added up; their KV caches are of one size.
+
     Sources: vLLM 0.32, /metrics; llama.cpp server 2026.10, /metrics.
     """
     samples = _SAMPLE.findall(text)
     if not samples:
         return None
-    sums = _sums(samples)
+    numbers = _numbers(samples)
+
+    def told(names: tuple[str, ...]) -> list[float]:
+        return numbers[next((name for name in names if name in numbers), "")]
 
     def read(*names: str) -> float:
-        return next((sums[name] for name in names if name in sums), 0.0)
+        return sum(told(names))
+
+    shares = told(_KV)
 
     return Load(
         n_running=int(read(*_RUNNING)),
         n_waiting=int(read(*_WAITING)),
-        kv_share=next((sums[name] for name in _KV if name in sums), None),
+        kv_share=sum(shares) / len(shares) if shares else None,
         generated_tokens=int(read(*_GENERATED)),
         n_preempted=int(read("num_preemptions_total")),
         prefix_queried_tokens=int(read("prefix_cache_queries_total")),
@@ -70,11 +78,11 @@ def parse_load(text: str, *, time_s: float) -> Load | None:
     )
 
 
-def _sums(samples: list[tuple[str, str]]) -> dict[str, float]:
-    """Add up what is told of each name; NaN, +Inf and what is no number at all tell nothing."""
-    sums: dict[str, float] = {}
+def _numbers(samples: list[tuple[str, str]]) -> defaultdict[str, list[float]]:
+    """Return what is told of each name; NaN, +Inf and what is no number at all tell nothing."""
+    numbers: defaultdict[str, list[float]] = defaultdict(list)
     for name, value in samples:
         with suppress(ValueError):
             if abs(number := float(value)) < _LARGEST:
-                sums[name] = sums.get(name, 0.0) + number
-    return sums
+                numbers[name].append(number)
+    return numbers

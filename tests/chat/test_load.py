@@ -22,6 +22,13 @@ def test_the_engines_of_a_server_are_added_up() -> None:
     assert load.n_running == 7
 
 
+def test_the_kv_caches_of_the_engines_of_a_server_are_taken_together() -> None:
+    used = 'vllm:kv_cache_usage_perc{engine="%d"} %s\n'
+    load = parse_load(used % (0, "0.75") + used % (1, "0.25"), time_s=0.0)
+    assert load is not None
+    assert load.kv_share == 0.5
+
+
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "abc", "1e300"])
 def test_what_is_no_finite_number_is_passed_over(value: str) -> None:
     load = parse_load(RUNNING % (0, value) + RUNNING % (1, "4.0"), time_s=0.0)
