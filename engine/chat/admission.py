@@ -2,11 +2,12 @@
 
 A local server queues what it cannot take: it is not sent more than it runs and a short queue, or
 prefixes would be thrown out of its cache before they are used again. A remote one says 429: then
-fewer are sent, and with every answer a little more. Old investigations go first, so that they end,
-and their prefixes are asked for while they are still in the cache.
+fewer are sent, and with every answer a little more. So it is with one that does not tell its load
+and leaves requests unanswered. Old investigations go first, so that they end, and their prefixes
+are asked for while they are still in the cache.
 
-Where the way is barred (by a Retry-After, by a cap on request starts), all wait in one queue, and
-one keeper lets them in.
+Where the way is barred (by a Retry-After, by refusals that follow each other, by a cap on request
+starts), all wait in one queue, and one keeper lets them in.
 """
 
 import asyncio
@@ -17,20 +18,27 @@ import time
 from collections.abc import Awaitable, Callable
 
 from engine.chat.load import Load
+from engine.chat.patience import Clock
 from engine.chat.waits import Check, Waits, unchecked
 
-Clock = Callable[[], float]
-"""Seconds, only going forward."""
 Pace = Callable[[], Awaitable[object]]
 """Returns when one request more may be begun."""
 
 _CUT = 0.7
 """What remains of the requests in flight after a 429."""
+_CUT_BY_TIMEOUT = 0.5
+"""What remains after a request that was not answered in time: each further one costs as long."""
 _CUT_BY_PREEMPTION = 0.8
 _GROWTH = 1.25
 _QUEUE_SHARE = 1 / 8
 _LEAST_QUEUE = 2
 """A short queue at the server: it must never wait for us."""
+_PAUSE_S = 1.0
+"""Pause after the second refusal in a row, where the server asks for none; it doubles with every
+further one. One refusal alone is how a limit of requests in flight is found, and pauses nothing."""
+_LONGEST_PAUSE_S = 30.0
+"""Where the doubling ends. Seven refusals in a row take 61 s, so that the eight attempts that one
+request has outlast a limit per minute."""
 
 
 class Gate:
@@ -57,6 +65,7 @@ class Gate:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._arrivals = itertools.count()
         self._opens_at = self._cut_at = -math.inf
+        self._next_pause_s = 0.0
         self._is_called = asyncio.Event()
         self._has_refused = False
         self._is_observed = False
@@ -113,27 +122,33 @@ class Gate:
         self.n_in_flight -= 1
         self._admit()
 
-    def answered(self) -> None:
-        """Note an answer: one request more may be in flight from now on.
+    def answered(self, sent_s: float) -> None:
+        """Note an answer to a request of `sent_s`: one request more may be in flight from now on.
 
         Once the server has refused any, that takes as many answers as there are in flight. Where
-        its load is known, that alone decides.
+        its load is known, that alone decides. What was sent before the last refusal does not tell
+        whether the server would take a request again.
         """
+        if sent_s > self._cut_at:
+            self._next_pause_s = 0.0
         if not self._is_observed:
             self._set(self.limit + (1 / self.limit if self._has_refused else 1))
 
     def throttled(self, sent_s: float, shut_s: float) -> None:
         """Note a 429 to a request that was sent at `sent_s` on the gate's clock.
 
-        No request is let in for `shut_s` from now. Many refusals come at once; only those of
-        requests that were sent after the last cut say something new.
+        No request is let in for `shut_s` from now; where the server asks for no pause (0), longer
+        with every refusal in a row. Many refusals come at once; only those of requests that were
+        sent after the last cut say something new.
         """
-        now = self._clock()
-        self._opens_at = max(self._opens_at, now + shut_s)
-        self._has_refused = True
-        if sent_s > self._cut_at:
-            self._cut_at = now
-            self._set(min(self.limit, self.n_in_flight) * _CUT)
+        if not shut_s and sent_s > self._cut_at:
+            shut_s = self._lengthened_s()
+        self._opens_at = max(self._opens_at, self._clock() + shut_s)
+        self._cut(sent_s, _CUT)
+
+    def timed_out(self, sent_s: float) -> None:
+        """Note that a request of `sent_s` was not answered in time, as in a queue too long."""
+        self._cut(sent_s, _CUT_BY_TIMEOUT)
 
     def observe(self, load: Load, before: Load | None) -> None:
         """Follow the load of the server."""
@@ -155,6 +170,19 @@ class Gate:
                 self.n_in_flight -= 1
                 self._admit()
             raise
+
+    def _cut(self, sent_s: float, remaining: float) -> None:
+        """Let fewer be in flight, unless a cut since `sent_s` has seen to that."""
+        self._has_refused = True
+        if sent_s > self._cut_at:
+            self._cut_at = self._clock()
+            self._set(min(self.limit, self.n_in_flight) * remaining)
+
+    def _lengthened_s(self) -> float:
+        """Return the pause after one refusal more in a row."""
+        pause_s = self._next_pause_s
+        self._next_pause_s = min(_LONGEST_PAUSE_S, max(_PAUSE_S, 2 * pause_s))
+        return pause_s
 
     def _set(self, limit: float) -> None:
         self.limit = max(1.0, limit)

@@ -2,15 +2,23 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 import msgspec
 import tenacity
 
 from engine.errors import ChatError
 
+Clock = Callable[[], float]
+"""Seconds, only going forward."""
 Sleep = Callable[[float], Awaitable[None]]
 Notice = Callable[[ChatError, float], None]
 """Told of each failed attempt that will be repeated, and of the seconds until then."""
+
+
+_AWAY = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,17 +36,35 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """Where the doubling ends."""
     longest_retry_after_s: float = 120.0
     """A server that asks for a longer pause than this is given up at once."""
+    away_s: float = 0.0
+    """A server is asked until it has been away for as long as this, and `attempts` times at least;
+    later requests do not wait for it once more."""
 
 
-def policy(patience: Patience, *, sleep: Sleep, notice: Notice) -> tenacity.AsyncRetrying:
-    """Return the retry policy: transient trouble only, Retry-After honoured, attempts bounded."""
+def is_away(error: ChatError) -> bool:
+    """Tell whether there was no server to answer, or a gateway or the server itself says so."""
+    return error.is_transient and (error.status is None or error.status in _AWAY)
+
+
+def policy(
+    patience: Patience, *, sleep: Sleep, notice: Notice, absence_s: Callable[[], float]
+) -> tenacity.AsyncRetrying:
+    """Return the retry policy: transient trouble only, Retry-After honoured, attempts bounded.
+
+    `absence_s` tells for how many seconds the server has been away.
+    """
+
+    def is_waited_for(error: ChatError) -> bool:
+        return is_away(error) and absence_s() < patience.away_s
 
     def pause_s(state: tenacity.RetryCallState) -> float:
         return _pause_s(patience, _error_of(state), state.attempt_number)
 
     def is_over(state: tenacity.RetryCallState) -> bool:
-        asked_s = _error_of(state).retry_after_s or 0.0
-        return state.attempt_number >= patience.attempts or asked_s > patience.longest_retry_after_s
+        error = _error_of(state)
+        if (error.retry_after_s or 0.0) > patience.longest_retry_after_s:
+            return True
+        return state.attempt_number >= patience.attempts and not is_waited_for(error)
 
     def tell(state: tenacity.RetryCallState) -> None:
         notice(_error_of(state), state.upcoming_sleep)

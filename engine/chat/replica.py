@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from asyncio_throttle.throttler import Throttler
 
 from engine.access import Access
-from engine.chat.admission import Clock, Gate, Pace
+from engine.chat.admission import Gate, Pace
 from engine.chat.load import Load, parse_load
-from engine.chat.patience import Patience
+from engine.chat.patience import Clock, Patience, is_away
 from engine.chat.refusals import detail, error_code, one_line, refusal, tells_error, where
 from engine.chat.waits import Check, Waits
 from engine.chat.wire import Reply, ShapeError, decode, decode_count
@@ -30,9 +30,6 @@ FIRST = 32
 refused."""
 _SHUNNED_S = 10.0
 """How long other replicas are preferred to one that did not answer."""
-_AWAY = frozenset(
-    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-)
 _TELLS_NONE = frozenset(
     {
         HTTPStatus.UNAUTHORIZED,
@@ -70,6 +67,7 @@ class Replica:
         self._patience = patience
         self._clock = clock
         self._shunned_until = -math.inf
+        self._away_since_s = math.inf
         self._is_own = is_own(urlsplit(endpoint.url).hostname or "")
         self.gate = Gate(
             limit=math.inf if self._is_own else FIRST,
@@ -84,6 +82,11 @@ class Replica:
     def url(self) -> str:
         """Its base URL."""
         return self._endpoint.url
+
+    @property
+    def absence_s(self) -> float:
+        """Seconds since it was found away for the first time; 0 once it answers."""
+        return max(0.0, self._clock() - self._away_since_s)
 
     @property
     def is_healthy(self) -> bool:
@@ -105,11 +108,12 @@ class Replica:
             check()
             sent, sent_s = time(), self._clock()
             try:
-                reply = self._read(await self._post(body))
+                reply = self._read(await self._post(body, sent_s))
             except ChatError as error:
                 self._note(error, sent_s)
                 raise
-        self.gate.answered()
+        self.gate.answered(sent_s)
+        self._away_since_s = math.inf
         return Completion(
             text=reply.text,
             finish_reason=reply.finish_reason,
@@ -155,18 +159,24 @@ class Replica:
             return None
 
     def _note(self, error: ChatError, sent_s: float) -> None:
-        if error.status == HTTPStatus.TOO_MANY_REQUESTS and error.is_transient:
+        if is_away(error):
+            self._shunned_until = self._clock() + _SHUNNED_S
+            self._away_since_s = min(self._away_since_s, self._clock())
+        else:
+            self._away_since_s = math.inf
+        if error.status == HTTPStatus.GATEWAY_TIMEOUT:
+            self.gate.timed_out(sent_s)
+        elif error.status == HTTPStatus.TOO_MANY_REQUESTS and error.is_transient:
             longest_s = self._patience.longest_retry_after_s
             self.gate.throttled(sent_s, min(error.retry_after_s or 0.0, longest_s))
-        elif error.is_transient and (error.status is None or error.status in _AWAY):
-            self._shunned_until = self._clock() + _SHUNNED_S
 
-    async def _post(self, body: bytes) -> "Answer":
+    async def _post(self, body: bytes, sent_s: float) -> "Answer":
         answer_s = self._patience.answer_s
         try:
             async with asyncio.timeout(answer_s):
                 return await self.connection.post(f"{self.url}/chat/completions", body)
         except TimeoutError as error:
+            self.gate.timed_out(sent_s)
             message = f"{where(self._endpoint)}: no complete answer within {answer_s:g} s"
             raise ChatError(message, is_transient=True) from error
 

@@ -11,8 +11,7 @@ import tenacity
 
 from engine.access import Access
 from engine.chat import ChatBackend, ChatRequest
-from engine.chat.admission import Clock
-from engine.chat.patience import Notice, Patience, Sleep, policy
+from engine.chat.patience import Clock, Notice, Patience, Sleep, policy
 from engine.chat.replica import Replica, watching
 from engine.chat.waits import Check, Waits, unchecked
 from engine.chat.wire import encode, encode_count
@@ -62,8 +61,12 @@ async def open_backend(
             )
         await stack.enter_async_context(watching(tuple(opened)))
 
+        def absence_s() -> float:
+            return max(replica.absence_s for replica in opened)
+
         def retrying(check: Check, told: Notice | None) -> tenacity.AsyncRetrying:
-            return policy(patience, sleep=partial(waits.pause, check=check), notice=told or notice)
+            pause = partial(waits.pause, check=check)
+            return policy(patience, sleep=pause, notice=told or notice, absence_s=absence_s)
 
         yield Served(endpoint, opened, retrying, waits)
 

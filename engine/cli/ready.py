@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.chat.patience import Notice
+from engine.chat.patience import Notice, Patience
 from engine.chat.served import Served, open_backend
 from engine.cli.access import access_of
 from engine.cli.certify import certify, secrets_of, tell
@@ -18,6 +18,7 @@ from engine.cli.knowledge import Knowledge, opened_knowledge
 from engine.cli.library import open_library
 from engine.cli.options import minimum_tier
 from engine.cli.record import manifest_of, sandbox_facts
+from engine.cli.serving import Serving
 from engine.cli.study import Study
 from engine.drain import Drain
 from engine.endpoint import Endpoint
@@ -32,6 +33,11 @@ from engine.sandbox import Limits, Sandbox
 from engine.sandbox.host import open_sandbox
 from engine.standing import Standing
 from engine.transcript import Conversation, Investigation, Message
+
+_AGAIN_S = 600.0
+"""How long a server of our own that died is waited for: its launcher starts it again, and gives up
+one that is silent for as long. Source: `silent_s` in servers/launch/values.py; a tiny model on
+vLLM's CPU build was measured to take 61-88 s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +110,7 @@ async def made_ready(study: Study, directory: Path) -> AsyncGenerator[Ready]:
         secrets = secrets_of(library)
         purity = _certified(study, knowledge, secrets)
         backends = {
-            endpoint.model: await stack.enter_async_context(_backend(endpoint))
+            endpoint.model: await stack.enter_async_context(_backend(study.serving, endpoint))
             for endpoint in endpoints
         }
         manifest = manifest_of(
@@ -167,5 +173,11 @@ async def _are_counted(backends: Iterable[Served]) -> bool:
     return all([await backend.count(probe) for backend in backends])
 
 
-def _backend(endpoint: Endpoint) -> AbstractAsyncContextManager[Served]:
-    return open_backend(endpoint, access=access_of(endpoint))
+def _backend(serving: Serving, endpoint: Endpoint) -> AbstractAsyncContextManager[Served]:
+    patience = patience_with(serving, endpoint.model)
+    return open_backend(endpoint, access=access_of(endpoint), patience=patience)
+
+
+def patience_with(serving: Serving, model: str) -> Patience:
+    """Return how long a model is asked: longer where its server is ours and is started again."""
+    return Patience() if model in serving.given else Patience(away_s=_AGAIN_S)

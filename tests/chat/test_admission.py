@@ -21,6 +21,7 @@ from engine.chat.waits import Waits
 from engine.drain import Drain
 from engine.errors import ChatError, DrainedError
 from tests.chat.asking import Pauses, asking, make_endpoint, make_request
+from tests.chat.dial import Dial, queueing, settle
 from tests.faults.asks import Ask, always, at_first
 from tests.faults.faults import Fault
 from tests.faults.process import server_process
@@ -117,46 +118,8 @@ async def test_answers_let_the_limit_grow_again() -> None:
     gate.throttled(0.0, 0.0)
     gate.limit = 10
     for _ in range(10):
-        gate.answered()
+        gate.answered(sent_s=0.0)
     assert 10.9 < gate.limit < 11
-
-
-class Dial:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def clock(self) -> float:
-        return self.now_s
-
-    async def sleep(self, pause_s: float) -> None:
-        until_s = self.now_s + pause_s
-        while self.now_s < until_s:
-            await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def queueing(gate: Gate, *ranks: int) -> AsyncGenerator[list[int]]:
-    """Let all `ranks` come to a gate that is kept; yield those that were let in, in order."""
-    let_in: list[int] = []
-
-    async def come(rank: int) -> None:
-        await gate.enter(rank)
-        let_in.append(rank)
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(gate.keep()), *(group.create_task(come(r)) for r in ranks)]
-        await settle()
-        yield let_in
-        for task in tasks:
-            task.cancel()
-
-
-async def settle() -> None:
-    """Let everything happen that waits for nothing."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def test_what_queues_is_not_sent_while_the_server_wants_a_pause() -> None:

@@ -15,6 +15,8 @@ TRANSIENT = [
     Fault.RATE_LIMIT,
     Fault.SERVER_ERROR,
     Fault.UNAVAILABLE,
+    Fault.GATEWAY_TIMEOUT,
+    Fault.UNTIMED_RATE_LIMIT,
     Fault.HIDDEN_ERROR,
     Fault.RESET,
     Fault.RESET_MIDWAY,

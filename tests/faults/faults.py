@@ -13,11 +13,13 @@ class Fault(StrEnum):
     RATE_LIMIT = "rate_limit"
     BRIEF_RATE_LIMIT = "brief_rate_limit"
     RATE_LIMIT_OF_NO_TIME = "rate_limit_of_no_time"
+    UNTIMED_RATE_LIMIT = "untimed_rate_limit"
     RATE_LIMIT_UNTIL_LONG_AGO = "rate_limit_until_long_ago"
     RATE_LIMIT_UNTIL_NEVER = "rate_limit_until_never"
     NO_CREDIT = "no_credit"
     SERVER_ERROR = "server_error"
     UNAVAILABLE = "unavailable"
+    GATEWAY_TIMEOUT = "gateway_timeout"
     HIDDEN_ERROR = "hidden_error"
     RESET = "reset"
     RESET_MIDWAY = "reset_midway"
@@ -93,6 +95,9 @@ CANNED: dict[Fault, Canned] = {
     Fault.RATE_LIMIT_OF_NO_TIME: _rate_limit("0"),
     Fault.RATE_LIMIT_UNTIL_LONG_AGO: _rate_limit("Wed, 21 Oct 2015 07:28:00 GMT"),
     Fault.RATE_LIMIT_UNTIL_NEVER: _rate_limit("Mon, 01 Jan 99999999999 00:00:00 GMT"),
+    Fault.UNTIMED_RATE_LIMIT: Canned(
+        429, '{"error":{"message":"Rate limit exceeded: free-models-per-min. ","code":429}}'
+    ),
     Fault.BRIEF_RATE_LIMIT: Canned(
         429,
         _openai("Rate limit reached", "requests", "rate_limit_exceeded"),
@@ -107,6 +112,9 @@ CANNED: dict[Fault, Canned] = {
     ),
     Fault.UNAVAILABLE: Canned(
         503, '{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}'
+    ),
+    Fault.GATEWAY_TIMEOUT: Canned(
+        504, "<html><head><title>504 Gateway Time-out</title></head></html>", "text/html"
     ),
     Fault.HIDDEN_ERROR: Canned(200, _openai("upstream is down", "provider_error", 502)),
     Fault.INVALID_JSON: Canned(200, '{"id":"c1","choices":[{"mess'),
