@@ -17,7 +17,7 @@ from engine.chat.load import Load, parse_load
 from engine.chat.patience import Clock, Patience, is_away
 from engine.chat.refusals import detail, error_code, one_line, refusal, tells_error, where
 from engine.chat.waits import Check, Waits
-from engine.chat.wire import Reply, ShapeError, decode, decode_count
+from engine.chat.wire import FilteredError, Reply, ShapeError, decode, decode_count
 from engine.endpoint import Endpoint, beside, is_own
 from engine.errors import ChatError
 from engine.transcript import Completion
@@ -204,7 +204,7 @@ class Replica:
         """Return the error of an answer that was torn, or of one that will never be another."""
         said = one_line(detail(answer.body), self._access)
         message = f"{where(self._endpoint)}: the answer is no completion ({error}): {said}"
-        is_transient = not isinstance(error, ShapeError) or tells_error(answer.body)
+        is_transient = _may_be_another(error, answer.body)
         return ChatError(message, status=answer.status, is_transient=is_transient)
 
 
@@ -223,6 +223,13 @@ async def watching(replicas: tuple[Replica, ...]) -> AsyncGenerator[None]:
     except BaseExceptionGroup as errors:
         # The block's own error: a watch raises none.
         raise errors.exceptions[0] from None
+
+
+def _may_be_another(error: ValueError, body: bytes) -> bool:
+    """Return whether the same question may have another answer than this one."""
+    if isinstance(error, FilteredError):
+        return False
+    return not isinstance(error, ShapeError) or tells_error(body)
 
 
 def _is_about_load(answer: "Answer") -> bool:

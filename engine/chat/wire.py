@@ -20,6 +20,10 @@ class BrokenOffError(ValueError):
     """The server broke the reply off: where it ends is not the model's doing."""
 
 
+class FilteredError(ValueError):
+    """A filter at the server cut the reply off: asked again under the same seed, it would again."""
+
+
 class Reply(msgspec.Struct, frozen=True):
     """What is kept of an answer."""
 
@@ -96,6 +100,14 @@ _BROKEN_OFF = frozenset({"abort", "error"})
 """Finish reasons of replies that did not come to their end. Sources: vLLM 0.32, FinishReason, and
 SGLang: `abort`; OpenRouter API reference (2026), "Errors": `error`, beside `choices[0].error`."""
 
+_FILTERED = frozenset(
+    {"content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii"}
+)
+"""Finish reasons of replies that a filter cut off. Sources: OpenAI API reference (2026), "The chat
+completion object": `content_filter`; Google's FinishReason, which gateways pass on as it is."""
+_STREAM = re.compile(rb"\s*(?:data|event|id|retry)?:")
+"""How a stream of events begins, and no JSON. Source: HTML Standard (2026), section 9.2.6."""
+
 
 def encode(request: ChatRequest, *, served_model: str, has_system_role: bool = True) -> bytes:
     """Return the body of the request; the messages are joined, never encoded again."""
@@ -138,6 +150,7 @@ def decode(body: bytes) -> Reply:
 
     Raises:
         BrokenOffError: it is the beginning of a reply.
+        FilteredError: it is what a filter at the server left of one.
         ShapeError: it has choices and no reply; the message says in which respect.
         ValueError: it is no JSON, or has no choices.
     """
@@ -146,6 +159,11 @@ def decode(body: bytes) -> Reply:
         raise ValueError("the answer has no choices")
     choice = answer.choices[0]
     content = choice.message.content if choice.message else None
+    if _says(choice, _FILTERED):
+        raise FilteredError(
+            "a content filter at the server cut the reply off; switch it off there, or use another "
+            "endpoint"
+        )
     if _is_broken_off(choice, None if content else answer.error):
         raise BrokenOffError("the server broke the reply off")
     if choice.message is None:
@@ -168,6 +186,10 @@ def _answer(body: bytes) -> _Body:
             return _answer(unicode)
         if isinstance(error, msgspec.ValidationError):
             return _answer_despite(error, body)
+        if _is_streamed(body):
+            raise ShapeError(
+                "it streams, although not asked to; switch that off at the server"
+            ) from error
         raise
 
 
@@ -195,6 +217,11 @@ def _answer_despite(error: msgspec.ValidationError, body: bytes) -> _Body:
     return _Body(answer.choices, answer.error, _read_usage(body))
 
 
+def _is_streamed(body: bytes) -> bool:
+    """Tell whether a body is a reply in events; a stream that tells of an error alone is none."""
+    return _STREAM.match(body) is not None and b'"choices"' in body
+
+
 def _has_choices(answer: object) -> bool:
     return isinstance(answer, dict) and bool(cast("dict[str, object]", answer).get("choices"))
 
@@ -207,8 +234,12 @@ def _read_usage(body: bytes) -> _Usage | None:
 
 
 def _is_broken_off(choice: _Choice, error: object) -> bool:
+    return bool(choice.error or error) or _says(choice, _BROKEN_OFF)
+
+
+def _says(choice: _Choice, reasons: frozenset[str]) -> bool:
     said = choice.finish_reason
-    return bool(choice.error or error) or (said is not None and said.lower() in _BROKEN_OFF)
+    return said is not None and said.lower() in reasons
 
 
 def _text(content: str | list[_Part] | None) -> str:

@@ -46,6 +46,8 @@ FINAL = {
     Fault.NO_CREDIT: (429, "no credit"),
     Fault.REDIRECT: (307, "redirects"),
     Fault.WRONG_CONTENT: (200, "no completion"),
+    Fault.STREAMED: (200, "it streams, although not asked to"),
+    Fault.FILTERED: (200, "a content filter at the server cut the reply off"),
 }
 
 

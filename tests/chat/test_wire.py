@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.chat.wire import BrokenOffError, ShapeError, decode, encode
+from engine.chat.wire import BrokenOffError, FilteredError, ShapeError, decode, encode
 from tests.chat.asking import make_request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -146,6 +146,31 @@ def test_a_reply_is_read_whatever_its_usage_looks_like(usage: str, n_tokens: int
 def test_a_reply_that_the_server_broke_off_is_told_apart(answer: object) -> None:
     with pytest.raises(BrokenOffError):
         decode(json.dumps(answer).encode())
+
+
+@pytest.mark.parametrize("said", ["content_filter", "CONTENT_FILTER", "SAFETY", "recitation"])
+@pytest.mark.parametrize("content", ["I will", None])
+def test_a_reply_that_a_filter_cut_off_is_told_apart(said: str, content: str | None) -> None:
+    answer = {"choices": [{"message": {"content": content}, "finish_reason": said}]}
+    with pytest.raises(FilteredError):
+        decode(json.dumps(answer).encode())
+
+
+CHUNK = b'data: {"choices":[{"delta":{"content":"I look."}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"\n", b"event: message\n", b": PROCESSING\n\n", b"id: 1\n"]
+)
+def test_a_reply_in_events_is_told_apart(before: bytes) -> None:
+    with pytest.raises(ShapeError, match="streams"):
+        decode(before + CHUNK + b"data: [DONE]\n\n")
+
+
+def test_an_error_in_events_is_no_reply() -> None:
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        decode(b'data: {"error":{"message":"upstream is down"}}\n\n')
+    assert not isinstance(caught.value, ShapeError)
 
 
 def test_a_field_for_errors_that_holds_none_breaks_nothing_off() -> None:

@@ -33,6 +33,8 @@ class Fault(StrEnum):
     NESTED = "nested"
     ABORTED = "aborted"
     BROKEN_UPSTREAM = "broken_upstream"
+    FILTERED = "filtered"
+    STREAMED = "streamed"
     ERROR_BESIDE_NULL = "error_beside_null"
     NO_CHOICES = "no_choices"
     NULL_CONTENT = "null_content"
@@ -123,6 +125,15 @@ CANNED: dict[Fault, Canned] = {
     Fault.WRONG_CONTENT: Canned(200, '{"choices":[{"message":{"content":5}}]}'),
     Fault.NESTED: Canned(200, '{"x":' + "[" * 9_000),
     Fault.ABORTED: Canned(200, _reply('"I will first look at"', "abort") + "}"),
+    Fault.FILTERED: Canned(
+        200, _reply(r'"I look.\n\n```python\nfor n in range(3): print("', "content_filter") + "}"
+    ),
+    Fault.STREAMED: Canned(
+        200,
+        'data: {"choices":[{"index":0,"delta":{"content":"I look."},"finish_reason":null}]}\n\n'
+        'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+        content_type="text/event-stream",
+    ),
     Fault.BROKEN_UPSTREAM: Canned(
         200,
         _reply('"The first step"', "stop", ',"error":{"code":502,"message":"disconnected"}') + "}",

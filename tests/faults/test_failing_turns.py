@@ -267,6 +267,14 @@ async def test_a_refusal_for_good_ends_at_once_and_names_the_remedy(
     assert_left_out(done)
 
 
+async def test_what_a_filter_left_of_a_reply_is_not_executed_and_not_the_models_doing() -> None:
+    done = await outcome(plan=at_turns(turn_1=Fault.FILTERED))
+    assert done.reason == StopReason.REJECTED
+    assert [ask.turn for ask in done.asks] == [0, 1]
+    assert len(done.turns) == 1
+    assert_left_out(done)
+
+
 async def test_a_key_that_expires_is_a_refusal_and_a_new_one_goes_on_at_the_same_turn() -> None:
     refused = await outcome(plan=at_turns(turn_2=Fault.WRONG_KEY))
     assert refused.reason == StopReason.REJECTED
