@@ -10,6 +10,7 @@ from engine.budget import Ledger, RunBudget, overdrawn
 from engine.cli.console import say
 from engine.drain import Drain
 from engine.events import Compacted, CompletionReceived, Event, TurnEnded
+from engine.transcript import Usage
 
 INTERRUPTED_BY_HAND = "interrupted"
 
@@ -48,6 +49,7 @@ class Spending:
     budget: RunBudget
     drain: Drain
     ledger: Ledger = field(default_factory=Ledger)
+    _is_uncounted: bool = False
 
     def hear(self, event: Event) -> None:
         """Count what the event has spent."""
@@ -60,11 +62,20 @@ class Spending:
     def _spend(self, event: Event) -> None:
         match event:
             case CompletionReceived() | Compacted():
-                self.ledger = self.ledger.spend_tokens(event.completion.usage)
+                self._spend_tokens(event.investigation, event.completion.usage)
             case TurnEnded():
                 self.ledger = self.ledger.spend_turn()
             case _:
                 pass
+
+    def _spend_tokens(self, investigation: str, usage: Usage) -> None:
+        self.ledger = self.ledger.spend_tokens(usage)
+        if usage == Usage() and not self._is_uncounted:
+            self._is_uncounted = True
+            say(
+                f"{investigation}: its server tells no token counts. What comes without them is "
+                "counted as 0 tokens, reaches no limit of tokens, and has no known cost."
+            )
 
 
 @contextmanager

@@ -8,11 +8,18 @@ from engine.transcript import Usage
 
 
 def costs(run: Run) -> dict[str, Cost]:
-    """Return the cost of every model that has a price."""
+    """Return the cost of every model that has a price.
+
+    One whose server told no token counts at all has none that is known, and is left out.
+    """
     prices = {
         arm.model: Prices(**arm.prices.model_dump()) for arm in run.manifest.arms if arm.prices
     }
     if not prices:
         return {}
     usage = spent(read_events(run.directory / "events.jsonl"))
-    return {model: cost_of(each, usage.get(model, Usage())) for model, each in prices.items()}
+    return {
+        model: cost_of(each, usage.get(model, Usage()))
+        for model, each in prices.items()
+        if usage.get(model) != Usage()
+    }
