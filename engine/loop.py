@@ -160,7 +160,7 @@ class _Course:
     async def resume(self, revival: Revival) -> None:
         gifts = self._gifts()
         self._parts.powers.restore(revival.calls)
-        is_exact = await revival.run(self._workspace, gifts)
+        is_exact = await revival.run(self._workspace, gifts, self._parts.drain)
         self._happens(
             InvestigationResumed(time=self._now(), investigation=self._case.id, is_exact=is_exact)
         )

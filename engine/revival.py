@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from engine.drain import Drain
 from engine.errors import CapabilityError
 from engine.sandbox import Answer, Workspace
 from engine.sandbox.arrays import as_recorded, is_description
@@ -50,14 +51,22 @@ class Revival:
         return answer
 
     async def run(
-        self, workspace: Workspace, gifts: Mapping[int, Mapping[str, str]] = MappingProxyType({})
+        self,
+        workspace: Workspace,
+        gifts: Mapping[int, Mapping[str, str]] = MappingProxyType({}),
+        drain: Drain | None = None,
     ) -> bool:
         """Run the recorded blocks in `workspace`; True when each printed what it did before.
 
         `gifts`: modules that were given in between, by the number of recorded blocks before them.
+        `drain`: no block is run once it has begun.
+
+        Raises:
+            DrainedError: it has begun; nothing depends on what was run until then.
         """
-        is_exact, waiting = True, dict(gifts)
+        is_exact, waiting, drain = True, dict(gifts), drain or Drain()
         for n_before, recorded in enumerate(self._executions, self._n_lost):
+            drain.check()
             _give(workspace, waiting, n_before)
             self._recorded = deque(recorded.calls)
             again = await workspace.execute(recorded.code)
