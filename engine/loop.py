@@ -203,8 +203,7 @@ class _Course:
         """Make one turn, or room for it; return why the experiment ends with it, or None."""
         if self._standing.asked is None:
             self._parts.drain.check()
-            limit = self._limit() or exhausted(_budget_of(experiment), self._standing.spent)
-            if limit:
+            if limit := self._limit() or self._limit_of(experiment):
                 return limit
             self._standing.send_unsent()
             try:
@@ -368,6 +367,16 @@ class _Course:
             max_seconds=phase.max_seconds,
         )
         return exhausted(budget, self._standing.ledger)
+
+    def _limit_of(self, experiment: Experiment) -> StopReason | None:
+        """Return the limit that the open experiment has reached, or None.
+
+        A summary is followed by a reply: with none in between, the prompt of the next experiment
+        would be a second message of the user in a row, which templates of some models refuse.
+        """
+        if self._standing.is_summarised:
+            return None
+        return exhausted(_budget_of(experiment), self._standing.spent)
 
     def _happens(self, event: Event) -> None:
         """Record one event, and stand where it leads."""

@@ -46,6 +46,8 @@ class Standing:
     """Those that were received, blank ones included."""
     n_blank: int = 0
     """Blank ones since the last compaction."""
+    is_summarised: bool = False
+    """A summary was received, and the reply that it was to make room for was not yet."""
     asked: CompletionReceived | None = None
     """A completion that was received and not acted on yet."""
     acting_since: float = 0.0
@@ -131,10 +133,11 @@ class Standing:
             self.uncounted.append(event.own_text)
         self.n_replies, self.replied = self.n_replies + 1, self.replied + usage
         self.asked, self.acting_since = event, event.completion.received
+        self.is_summarised = False
 
     def _compact(self, event: Compacted) -> None:
         self.ledger = self.ledger.spend_tokens(event.completion.usage)
-        self.n_summaries += 1
+        self.n_summaries, self.is_summarised = self.n_summaries + 1, True
         if not event.messages:
             self.n_blank += 1
             return
