@@ -11,18 +11,33 @@ from engine.events import (
     CompletionReceived,
     ExperimentEnded,
     ExperimentStarted,
+    InvestigationResumed,
     InvestigationStarted,
     TurnEnded,
 )
 from engine.phase import Phase
 from engine.transcript import Investigation
 
-Happening = ExperimentStarted | CompletionReceived | Compacted | TurnEnded | ExperimentEnded
-"""What goes on in an investigation; all that a branch inherits."""
+Happening = (
+    ExperimentStarted
+    | CompletionReceived
+    | Compacted
+    | TurnEnded
+    | ExperimentEnded
+    | InvestigationResumed
+)
+"""What goes on in an investigation; all that a branch inherits.
 
+That it was taken up again is needed to tell what of a turn's time was an interruption.
+"""
 
 Place = str | int
 """The experiment before which, or the number of turns after which to branch off."""
+
+_MOST_DIGITS = 9
+"""Of a number of turns: no investigation comes to more."""
+_MOST_SHOWN = 80
+"""Characters of what is no place."""
 
 
 class Branch(NamedTuple):
@@ -150,9 +165,9 @@ def parse_place(text: str, phases: Iterable[Phase]) -> Place:
     names = list(dict.fromkeys(stage.name for phase in phases for stage in phase.experiments))
     if text in names:
         return text
-    if text.isdecimal() and int(text) > 0:
+    if text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) > 0:
         return int(text)
     raise UsageError(
-        f"--at {text!r}: neither an experiment of the run ({', '.join(names)}) "
-        "nor a number of turns to keep, from 1 on."
+        f"--at {text[:_MOST_SHOWN]!r}: neither an experiment of the run ({', '.join(names)}) "
+        f"nor a number of turns to keep, from 1 on and of {_MOST_DIGITS} digits at most."
     )

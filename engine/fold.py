@@ -73,8 +73,8 @@ def _begun(start: InvestigationStarted) -> "_Draft":
     _check_names(start)
     draft = _Draft(start)
     for event in start.fork.events if start.fork else ():
-        if isinstance(event, _Happening):
-            draft.take(event)
+        if isinstance(event, _Happening) and not isinstance(event, InvestigationResumed):
+            draft.take(event)  # how the trunk came back is no revival of its branch
     draft.n_inherited = len(draft.turns)
     return draft
 

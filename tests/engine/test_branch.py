@@ -1,10 +1,14 @@
 """What phases have in common, and what a branch inherits."""
 
+from collections.abc import Sequence
+
+import msgspec
 import pytest
 
 from engine.branch import branches_of, happenings, n_shared, parse_place, until
 from engine.errors import UsageError
 from engine.events import (
+    AnyEvent,
     CompletionReceived,
     ExperimentEnded,
     ExperimentStarted,
@@ -14,9 +18,11 @@ from engine.events import (
     InvestigationStarted,
     TurnEnded,
 )
+from engine.fold import transcripts
 from engine.phase import Sampling
 from engine.runner import plan
-from engine.transcript import Completion, StopReason, Usage
+from engine.standing import Standing
+from engine.transcript import Completion, Message, StopReason, Usage
 from phases.load import get_phase, get_phases
 
 CASE = "a.1a.0"
@@ -29,7 +35,7 @@ def turn(number: int) -> tuple[CompletionReceived, TurnEnded]:
         CompletionReceived(
             time=1,
             investigation=CASE,
-            experiment="x",
+            experiment="one",
             turn=number,
             seed=number,
             completion=completion,
@@ -46,12 +52,29 @@ def turn(number: int) -> tuple[CompletionReceived, TurnEnded]:
 
 
 def opened(name: str) -> ExperimentStarted:
-    return ExperimentStarted(time=0, investigation=CASE, experiment=name, messages=())
+    prompt = (Message("user", f"Do {name}."),)
+    return ExperimentStarted(time=0, investigation=CASE, experiment=name, messages=prompt)
 
 
 def closed(name: str) -> ExperimentEnded:
     return ExperimentEnded(
         time=1, investigation=CASE, experiment=name, stop_reason=StopReason.COMPLETED
+    )
+
+
+BRANCH = "a.1d.0"
+
+
+def begun_with(history: Sequence[AnyEvent]) -> InvestigationStarted:
+    """A branch of an investigation that came as far as `history`."""
+    return InvestigationStarted(
+        time=5,
+        investigation=BRANCH,
+        model="a",
+        phase="1d",
+        replicate=0,
+        seed=1,
+        fork=Fork(investigation=CASE, events=happenings(history)),
     )
 
 
@@ -91,22 +114,37 @@ def test_each_investigation_branches_off_as_late_as_it_can() -> None:
     assert not {"a.1a.0", "b.1a.1"} & found.keys()
 
 
-def test_a_branch_inherits_what_happened_and_not_when_it_was_taken_up() -> None:
-    resumed = InvestigationResumed(time=1, investigation=CASE, is_exact=True)
-    assert happenings([START, *WHOLE[:4], resumed, *WHOLE[4:], END]) == WHOLE
+RESUMED = InvestigationResumed(time=86_400, investigation=CASE, is_exact=False)
+
+
+def test_a_branch_inherits_what_happened_and_not_when_it_was_begun_or_ended() -> None:
+    assert happenings([START, *WHOLE, END]) == WHOLE
+
+
+def test_a_branch_is_not_charged_for_an_interruption_of_its_trunk() -> None:
+    (received, ended), trunk, branch = turn(0), Standing(), Standing()
+    late = msgspec.structs.replace(ended, time=RESUMED.time + 2)
+    history = [START, opened("one"), received, RESUMED, late, closed("one")]
+    for event in history:
+        trunk.take(event)
+    branch.take(begun_with(history))
+    assert branch.ledger == trunk.ledger
+    assert branch.ledger.seconds == 3
+
+
+def test_how_the_trunk_came_back_is_not_how_the_branch_did() -> None:
+    history = [START, *WHOLE[:4], RESUMED, *WHOLE[4:6]]
+    (waiting,) = transcripts([begun_with(history)])
+    came_back = InvestigationResumed(time=90_000, investigation=BRANCH, is_exact=True)
+    (going,) = transcripts([begun_with(history), came_back])
+    assert waiting.origin
+    assert going.origin
+    assert (waiting.origin.is_exact, going.origin.is_exact) == (None, True)
+    assert not going.revivals
 
 
 def test_the_branch_of_a_branch_inherits_from_both() -> None:
-    fork = InvestigationStarted(
-        time=5,
-        investigation="a.1d.0",
-        model="a",
-        phase="1d",
-        replicate=0,
-        seed=1,
-        fork=Fork(investigation=CASE, events=WHOLE[:6]),
-    )
-    assert happenings([fork, *WHOLE[6:]]) == WHOLE
+    assert happenings([begun_with(WHOLE[:6]), *WHOLE[6:]]) == WHOLE
 
 
 def test_a_place_is_before_an_experiment_or_after_turns() -> None:
@@ -122,3 +160,9 @@ def test_a_place_that_is_none_is_refused_with_those_that_are() -> None:
         parse_place("revisio", [get_phase("1d")])
     with pytest.raises(UsageError):
         parse_place("0", [get_phase("1d")])
+
+
+def test_a_number_that_no_investigation_can_come_to_is_no_place() -> None:
+    with pytest.raises(UsageError, match="nor a number of turns") as refused:
+        parse_place("9" * 5000, [get_phase("1d")])
+    assert len(str(refused.value)) < 300
