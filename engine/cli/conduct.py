@@ -17,7 +17,7 @@ from engine.cli.report import read, write_out
 from engine.cli.room import room_kept
 from engine.cli.stage import carried_out
 from engine.cli.stopping import stop_at_once, until_deadline
-from engine.cli.study import Study, begun
+from engine.cli.study import Study, begun, check_names
 from engine.drain import Drain
 from engine.errors import EngineError
 from engine.journal import locked, writing
@@ -48,6 +48,7 @@ async def conduct_study(
         RunError: the run could not go on; what was recorded is intact.
     """
     with until_deadline(study.options.deadline, drain), new_directory(out) as directory:
+        check_names(study)
         async with made_ready(study, directory) as ready:
             if parent:
                 check_alike(parent, ready.manifest)

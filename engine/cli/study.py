@@ -11,8 +11,9 @@ from engine.cli.serving import Serving
 from engine.compare.catalogue import named
 from engine.compare.stages import N_FIRST
 from engine.errors import UsageError
-from engine.events import AnyEvent, InvestigationStarted
+from engine.events import AnyEvent, InvestigationStarted, RunStarted
 from engine.fold import investigation_of
+from engine.journal import read_events
 from engine.manifest import Design, ForkFacts
 from engine.phase import Phase
 from engine.runner import plan
@@ -20,6 +21,11 @@ from engine.transcript import Investigation
 
 DEFAULT_CONCURRENCY = 64
 """Investigations at once, per model: twice the slots of an embedded server keep it busy."""
+
+_LONGEST_ID = 200
+"""Letters of an investigation's id: a file name may have 255 bytes, and some are for an ending."""
+_MOST_SHOWN = 60
+"""Letters of one that is too long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +118,37 @@ def begun(
     """Return with what the investigations of the fork in `run` began.
 
     Raises:
-        UsageError: it was killed before that was recorded.
+        UsageError: it was killed before that was recorded of all.
     """
     events = itertools.chain.from_iterable(recorded.values())
     starts = tuple(event for event in events if isinstance(event, InvestigationStarted))
     if not starts:
         raise UsageError(f"{run}: was killed before anything was recorded. Fork once more.")
+    n_planned = _n_planned(run)
+    if len(starts) < n_planned:
+        raise UsageError(
+            f"{run}: was killed before everything was recorded ({len(starts)} of {n_planned} "
+            "investigations). Fork once more."
+        )
     return starts
+
+
+def _n_planned(run: Path) -> int:
+    """Return how many investigations there were to be when the fork in `run` was begun."""
+    events = read_events(run / "events.jsonl")
+    return next((each.investigations for each in events if isinstance(each, RunStarted)), 0)
+
+
+def check_names(study: Study) -> None:
+    """Refuse what no file can be called by, before anything is asked for.
+
+    Raises:
+        UsageError: the id of an investigation is too long.
+    """
+    longest = max((case.id for case in study.investigations()), key=len, default="")
+    if len(longest) > _LONGEST_ID:
+        raise UsageError(
+            f"{longest[:_MOST_SHOWN]}...: files are called by the model and the phase of an "
+            f"investigation, which have {len(longest)} letters together and may have "
+            f"{_LONGEST_ID}. Give the endpoint or the phase a shorter name."
+        )

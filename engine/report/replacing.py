@@ -38,8 +38,7 @@ class Replacements:
             RunError: one cannot; it says how many others have.
         """
         for path in self._parts:
-            if path.is_dir():
-                raise RunError(f"{path}: cannot be written (a folder is there). {self._kept()}")
+            self._check(path)
         with ThreadPoolExecutor(_SYNCS_AT_ONCE) as threads:
             list(threads.map(self._sync, self._parts))
         for path, part in self._parts.items():
@@ -49,6 +48,12 @@ class Replacements:
         for folder in {path.parent for path in self._parts}:
             with self._explained(folder):
                 sync_directory(folder)
+
+    def _check(self, path: Path) -> None:
+        with self._explained(path):
+            is_folder = path.is_dir()
+        if is_folder:
+            raise RunError(f"{path}: cannot be written (a folder is there). {self._kept()}")
 
     def _sync(self, path: Path) -> None:
         with self._explained(path), self._parts[path].open("rb") as file:

@@ -47,6 +47,19 @@ def test_nothing_takes_its_place_where_one_file_is_not_on_the_disk(tmp_path: Pat
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
+def test_a_name_that_is_too_long_for_a_file_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+
+    def fill() -> None:
+        with replacing() as files:
+            files.add(tmp_path / "a", b"new")
+            files.add(tmp_path / ("n" * 300), b"new")
+
+    with pytest.raises(RunError, match=r"File name too long.*as they were"):
+        fill()
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
 def test_a_file_that_fails_after_others_took_their_places_says_how_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
