@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,9 @@ from engine.errors import UsageError
 
 _RUNS = Path("runs")
 _SERVERS = "servers"
-"""All that a run has in its directory before it begins: the logs of its servers."""
+"""What a run has in its directory before it begins: the logs of its servers."""
+_DRAFT = re.compile(r"purity\.json|\.[0-9a-f]{16}\.part")
+"""What a run writes before its manifest, or has not whole yet: a file without worth until then."""
 _LOCK = ".lock"
 """In it, held until the run ends: what a killed one left can be told from what one still needs."""
 _MOST_TRIES = 100
@@ -55,9 +58,12 @@ def new_directory(path: Path) -> Generator[Path]:
     made, fd = _claimed(path)
     try:
         _check_free(path)
+        _drop_drafts(path)
         yield path
     finally:
         is_begun = (path / "manifest.json").exists()
+        if not is_begun:
+            _drop_drafts(path)
         if not is_begun and path / _SERVERS in made:
             _drop_logs(path / _SERVERS)
         (path / _SERVERS / _LOCK).unlink(missing_ok=True)
@@ -109,6 +115,8 @@ def _check_free(path: Path) -> None:
 
 
 def _is_left(entry: Path) -> bool:
+    if _DRAFT.fullmatch(entry.name):
+        return entry.is_file()
     return entry.name == _SERVERS and all(
         each.name == _LOCK or each.suffix == ".log" for each in entry.iterdir()
     )
@@ -164,6 +172,15 @@ def _taken(path: Path) -> UsageError:
 def _unwritable(path: Path, error: OSError) -> UsageError:
     reason = error.strerror or str(error)
     return UsageError(f"--out {path}: cannot be written ({reason}). Name another.")
+
+
+def _drop_drafts(path: Path) -> None:
+    """Take away what a run that never began had written, where nothing else is in `path`."""
+    with suppress(OSError):
+        entries = list(path.iterdir())
+        for each in entries if all(map(_is_left, entries)) else ():
+            if _DRAFT.fullmatch(each.name):
+                each.unlink()
 
 
 def _drop_logs(folder: Path) -> None:

@@ -55,6 +55,39 @@ def test_what_a_run_left_that_was_killed_before_it_began_is_taken_over(here: Pat
     assert sorted(each.name for each in path.iterdir()) == ["manifest.json", "servers"]
 
 
+@pytest.mark.parametrize("name", ["purity.json", ".0123456789abcdef.part"])
+def test_what_a_run_wrote_that_was_killed_before_its_manifest_is_taken_over(
+    here: Path, name: str
+) -> None:
+    (here / "out" / "servers").mkdir(parents=True)
+    (here / "out" / name).write_text("torn")
+    with new_directory(Path("out")) as path:
+        (path / "manifest.json").write_text("{}")
+    assert sorted(each.name for each in path.iterdir()) == ["manifest.json", "servers"]
+
+
+def test_nothing_is_left_of_a_run_whose_manifest_cannot_be_written(here: Path) -> None:
+    with new_directory(Path("out")) as path:
+        (path / "purity.json").write_text("{}")
+    assert not list(here.iterdir())
+
+
+def test_what_a_run_keeps_beside_its_manifest_stays_when_it_ends() -> None:
+    with new_directory(Path("out")) as path:
+        (path / "purity.json").write_text("{}")
+        (path / "manifest.json").write_text("{}")
+    assert (path / "purity.json").exists()
+
+
+def test_a_file_of_the_user_beside_one_that_a_run_may_have_left_keeps_both(here: Path) -> None:
+    (here / "out").mkdir()
+    for name in ("purity.json", "notes.txt"):
+        (here / "out" / name).write_text("mine")
+    with pytest.raises(UsageError, match="not empty"), new_directory(Path("out")):
+        pytest.fail("it was taken")
+    assert (here / "out" / "purity.json").read_text() == "mine"
+
+
 def test_logs_of_a_killed_run_survive_another_start_that_fails(here: Path) -> None:
     log = here / "out" / "servers" / "a.log"
     log.parent.mkdir(parents=True)
