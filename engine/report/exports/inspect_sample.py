@@ -18,6 +18,9 @@ _LIMITS = {
     StopReason.CONTEXT_FULL: "context",
 }
 Fields = dict[str, object]
+_FIRST_S = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+_LAST_S = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+"""First and last second, from the epoch, that have a date."""
 
 
 def sample_of(recorded: Recorded, usage: Usage, identity: Fields) -> Fields:
@@ -152,5 +155,6 @@ def error_fields(message: str) -> Fields:
 
 
 def timestamp(seconds: float) -> str:
-    """Return seconds since the epoch as Inspect writes a time."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    """Return seconds since the epoch as Inspect writes a time, the nearest that a calendar has."""
+    within = min(max(seconds, _FIRST_S), _LAST_S)
+    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds")
