@@ -4,7 +4,8 @@ Every finding stored before is set beside what the model stored and said afterwa
 it is said again, changed if it is said with another number or as changed, given up if that is said
 of it, and else not mentioned. A later finding that is like none of the earlier ones is new.
 Likeness is that of words (Dice, at least 0.4): a finding put in quite other words counts as not
-mentioned, and its new form as new. Pure.
+mentioned, and its new form as new. What a fork inherits from another run's model is no word of its
+own on what was found. Pure.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from engine.compare.own_turns import first_own_turn
 from engine.compare.own_words import findings_in, replies_of
 from engine.compare.wording import content_of, likeness
 from engine.transcript import Transcript, Turn
@@ -71,7 +73,7 @@ def revision_of(transcript: Transcript, later: Sequence[str]) -> Revision | None
 
     None: no finding was made before, or nothing was said after.
     """
-    turns = [(turn, prose) for turn, prose in replies_of(transcript)]
+    turns, first_own = list(replies_of(transcript)), first_own_turn(transcript)
     before = [
         _said(text, turn.index)
         for turn, _ in turns
@@ -79,7 +81,10 @@ def revision_of(transcript: Transcript, later: Sequence[str]) -> Revision | None
         for text in findings_in(turn)
     ][:_MOST_BEFORE]
     after = [
-        said for turn, prose in turns if turn.experiment in later for said in _all(turn, prose)
+        said
+        for turn, prose in turns[first_own:]
+        if turn.experiment in later
+        for said in _all(turn, prose)
     ][:_MOST_AFTER]
     if not before or not after:
         return None
