@@ -1,9 +1,10 @@
 """Capability `architecture`: how the served model is built. Docstrings are help text for models."""
 
 from engine.introspection.checkpoint import Checkpoint
-from engine.introspection.describe import explanation, summary
+from engine.introspection.describe import summary
 from engine.introspection.layers import Layer, layers_of
 from engine.introspection.names import check_count, matching, pattern_of, unknown_name
+from engine.introspection.sentences import explanation
 
 _MAX_LISTED = 40
 

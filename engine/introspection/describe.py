@@ -1,8 +1,9 @@
-"""Sentences and figures about a model's structure, from its configuration and parameters. Pure."""
+"""Figures about a model's structure, from its configuration and parameters. Pure."""
+
+from collections.abc import Mapping
 
 from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.implied import declared_dtype
-from engine.introspection.layers import Layer
 from engine.introspection.quantised import scheme_of
 
 _FROM_CONFIG = {
@@ -16,6 +17,7 @@ _FROM_CONFIG = {
     "max_position_embeddings": ("max_position_embeddings", "n_positions"),
     "activation": ("hidden_act", "activation_function", "hidden_activation"),
 }
+_MULTI_QUERY = frozenset({"falcon", "gpt_bigcode"})
 
 
 def summary(checkpoint: Checkpoint) -> dict[str, object]:
@@ -26,6 +28,7 @@ def summary(checkpoint: Checkpoint) -> dict[str, object]:
         "model_type": config.get("model_type"),
         "n_parameters": checkpoint.n_values or None,
         **sizes,
+        "n_key_value_heads": _n_key_value_heads(config, sizes),
         "head_dim": sizes["head_dim"] or _head_dim(sizes),
         "tied_embeddings": _is_tied(checkpoint),
         "dtype": _dtype(checkpoint),
@@ -35,40 +38,23 @@ def summary(checkpoint: Checkpoint) -> dict[str, object]:
     return {**figures, "quantization": quantization} if quantization else figures
 
 
-def explanation(layer: Layer, checkpoint: Checkpoint) -> str:
-    """Return one or two sentences on what `layer` is and does."""
-    figures = summary(checkpoint)
-    texts = {
-        "decoder layer": "One step of the stack: attention, then an MLP, each added to its input.",
-        "attention": _attention_text(figures),
-        "mlp": "Transforms each position by itself: {hidden_size} values to {intermediate_size}"
-        " and back, with the activation {activation}.",
-        "norm": "Scales the values of each position to a common size.",
-        "embedding": "Table that turns a token into a vector: {shape}.",
-        "linear": "Multiplies by a matrix of shape {shape} (outputs, inputs).",
-        "layer list": "Holds {n_children} layers, applied one after another.",
-        "module": "Holds {n_children} layers.",
-    }
-    own = checkpoint.parameters[layer.parameters[0]]
-    shared = f" It uses the same values as {own.shared_with}." if own.shared_with else ""
-    facts = {**figures, "n_children": len(layer.children), "shape": list(own.shape)}
-    return texts[layer.kind].format(**facts) + shared
-
-
-def _attention_text(figures: dict[str, object]) -> str:
-    is_grouped = figures["n_attention_heads"] != figures["n_key_value_heads"]
-    grouped = " (several query heads share a key/value head)" if is_grouped else ""
-    return (
-        "Mixes information between positions: {n_attention_heads} query heads and"
-        f" {{n_key_value_heads}} key/value heads of size {{head_dim}}{grouped}."
-    )
-
-
 def _first(checkpoint: Checkpoint, keys: tuple[str, ...]) -> object:
     """Return what the first of `keys` that is there says; None if that is a list, say."""
     values = (checkpoint.config.get(key) for key in keys)
     found = next((value for value in values if value is not None), None)
     return found if isinstance(found, int | float | str) else None
+
+
+def _n_key_value_heads(config: Mapping[str, object], sizes: Mapping[str, object]) -> object:
+    """Return how many there are; families with multi-query attention say so in words of their own.
+
+    Source: transformers 5.19, `configuration_*.py` and `modeling_*.py` of these families.
+    """
+    if config.get("model_type") not in _MULTI_QUERY:
+        return sizes["n_key_value_heads"]
+    if config.get("multi_query", True) and not config.get("new_decoder_architecture"):
+        return 1
+    return config.get("num_kv_heads") or sizes["n_attention_heads"]
 
 
 def _head_dim(sizes: dict[str, object]) -> int | None:

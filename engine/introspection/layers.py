@@ -19,6 +19,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """"decoder layer", "attention", "mlp", "linear", "embedding", "norm", "layer list" or
     "module"."""
     children: tuple[str, ...]
+    has_attention: bool
+    """One of its children is attention."""
     parameters: tuple[str, ...]
     """Names of all parameters under it."""
 
@@ -31,15 +33,23 @@ def layers_of(parameters: Mapping[str, Parameter]) -> dict[str, Layer]:
             under.setdefault(layer, []).append(name)
     names = in_model_order(under)
     children = _children(names)
+    kinds = {name: _kind(name, [parameters[each] for each in under[name]]) for name in names}
     return {
         name: Layer(
             name=name,
-            kind=_kind(name, [parameters[each] for each in under[name]]),
+            kind=kinds[name],
             children=tuple(children.get(name, ())),
+            has_attention=any(kinds[each] == "attention" for each in children.get(name, ())),
             parameters=tuple(under[name]),
         )
         for name in names
     }
+
+
+def attending_of(layers: Mapping[str, Layer]) -> list[str]:
+    """Return the names of the decoder layers that have attention, in the order of the model."""
+    found = (each for each in layers.values() if each.kind == "decoder layer")
+    return [each.name for each in found if each.has_attention]
 
 
 def _ancestors(parameter: str) -> Iterable[str]:
@@ -59,18 +69,20 @@ def _children(names: Iterable[str]) -> dict[str, list[str]]:
 def _kind(name: str, parameters: list[Parameter]) -> str:
     last = name.rpartition(".")[2]
     own = [each for each in parameters if each.name.rpartition(".")[0] == name]
-    if own:
-        return _leaf_kind(last, own[0])
+    if len(own) == len(parameters):
+        return _leaf_kind(last, max(len(each.shape) for each in own))
     if last.isdecimal():
         return "decoder layer" if name.split(".")[-2] in _LISTS else "module"
+    if "linear_attn" in last:
+        return "module"
     for part, kind in (("attn", "attention"), ("attention", "attention"), ("mlp", "mlp")):
         if part in last:
             return kind
     return "layer list" if last in _LISTS else "module"
 
 
-def _leaf_kind(last: str, parameter: Parameter) -> str:
-    if len(parameter.shape) < _N_MATRIX_AXES:
-        return "norm"
-    is_embedding = "embed" in last or last in {"wte", "wpe"}
+def _leaf_kind(last: str, n_axes: int) -> str:
+    if n_axes != _N_MATRIX_AXES:
+        return "norm" if n_axes < _N_MATRIX_AXES else "module"
+    is_embedding = ("embed" in last and last != "embed_out") or last in {"wte", "wpe"}
     return "embedding" if is_embedding else "linear"
