@@ -15,7 +15,8 @@ class Activations:
     """Your activations: what your layers put out for a text.
 
     The text is run as it stands, without a chat template, in a copy of your weights; it may have
-    256 tokens. A layer puts out one vector per token: shape (tokens, size).
+    256 tokens. A layer puts out one vector per token: shape (tokens, size), several heads one
+    after another. The few that put out none, such as convolutions, are refused.
     """
 
     def __init__(self, insides: Insides) -> None:

@@ -53,7 +53,7 @@ class Attention:
 
         Args:
             text: any text of at most 256 tokens.
-            layer_name: name of a decoder layer, or a list; without it, all decoder layers.
+            layer_name: name of a decoder layer, or a list; without it, all with attention.
 
         Returns:
             list of dicts with name, entropy (bits, mean over heads and tokens; 0 if each token
@@ -73,7 +73,7 @@ class Attention:
 
         Args:
             text: any text of at least 2 and at most 256 tokens.
-            layer_name: name of a decoder layer, or a list; without it, all decoder layers.
+            layer_name: name of a decoder layer, or a list; without it, all with attention.
             top_k: how many heads to show of each kind, 1 to 10.
 
         Returns:
@@ -96,7 +96,7 @@ class Attention:
         Args:
             text: any text of at most 256 tokens.
             token_index: place of the token, from 0; -1 is the last one.
-            layer_name: name of a decoder layer, or a list; without it, all decoder layers.
+            layer_name: name of a decoder layer, or a list; without it, all with attention.
 
         Returns:
             dict with index, token, attends_to (list of dicts with index, token and share, at most

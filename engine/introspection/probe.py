@@ -11,7 +11,7 @@ import msgspec
 from engine.errors import CapabilityError
 from engine.introspection.checkpoint import Checkpoint
 from engine.introspection.findings import check_length
-from engine.introspection.layers import Layer, layers_of
+from engine.introspection.layers import Layer, attending_of, layers_of
 from engine.introspection.names import check_count, unknown_name
 from engine.introspection.safetensors import Floats
 
@@ -34,7 +34,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     layers: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
-    """Decoder layers by their place, from 0."""
+    """Decoder layers by their place among those that have attention, from 0."""
     count: int = 0
     """Tokens to generate."""
 
@@ -93,6 +93,7 @@ class Insides:
         self.layers = {name: each for name, each in found.items() if each.kind != "layer list"}
         """What puts out a value, in the order of the model."""
         self.decoder = [each.name for each in found.values() if each.kind == "decoder layer"]
+        self._attending = attending_of(found)
 
     def tokens(self, text: str) -> Tokens:
         """Return the tokens of `text`."""
@@ -103,11 +104,11 @@ class Insides:
         return self._ask(Question(operation="outputs", text=text, layers=tuple(layers)))[1]
 
     def attention(self, text: str, layers: Sequence[str]) -> dict[str, Floats]:
-        """Return the attention of each decoder layer: float32 (heads, tokens, tokens).
+        """Return the attention of each of `layers`: float32 (heads, tokens, tokens).
 
         Row i of a head says how much token i attends to each token; it sums to 1.
         """
-        places = tuple(self.decoder.index(name) for name in layers)
+        places = tuple(self._attending.index(name) for name in layers)
         found = self._ask(Question(operation="attention", text=text, places=places))[1]
         return {name: found[str(place)] for name, place in zip(layers, places, strict=True)}
 
@@ -144,21 +145,27 @@ class Insides:
         return [self._layer(name).name for name in dict.fromkeys(names)]
 
     def attending(self, layer_name: str | list[str] | None) -> list[str]:
-        """Return the decoder layers that are meant, all for None; attention layers name theirs.
+        """Return the decoder layers that are meant, for None all with attention.
+
+        An attention layer stands for the one that it is in.
 
         Raises:
-            CapabilityError: one is no such layer.
+            CapabilityError: one has no attention, or none has.
         """
-        return list(dict.fromkeys(self._decoder_of(name) for name in self.named(layer_name)))
+        if layer_name is not None:
+            return list(dict.fromkeys(self._attends(name) for name in self.named(layer_name)))
+        if not self._attending:
+            raise CapabilityError("ValueError", "no layer of this model has attention")
+        return self._attending
 
-    def _decoder_of(self, name: str) -> str:
-        if name in self.decoder:
+    def _attends(self, name: str) -> str:
+        if name in self._attending:
             return name
         parent = name.rpartition(".")[0]
-        if self.layers[name].kind == "attention" and parent in self.decoder:
+        if self.layers[name].kind == "attention" and parent in self._attending:
             return parent
-        problem = f"{name!r} is no layer with attention; one is {self.decoder[0]!r}"
-        raise CapabilityError("ValueError", problem)
+        other = f"one is {self._attending[0]!r}" if self._attending else "there is none"
+        raise CapabilityError("ValueError", f"{name!r} is no layer with attention; {other}")
 
     def _layer(self, name: str) -> Layer:
         if name in self.layers:

@@ -1,5 +1,6 @@
 """Questions that wait at the same time, answered together: one forward pass for each text."""
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 
 from engine.errors import CapabilityError
@@ -27,7 +28,7 @@ class Answering:
         """Yield one answer per question, those about the same text from the same pass.
 
         A pass over a text does the same whatever else is asked: nobody's figures depend on who
-        asked at the same time.
+        asked at the same time, and a question that fails takes no other with it.
         """
         by_text: dict[str, list[Numbered]] = {}
         for each in questions:
@@ -39,35 +40,36 @@ class Answering:
             yield from self._of_one_pass(group)
 
     def _of_one_pass(self, group: Sequence[Numbered]) -> Iterator[Answered]:
-        asked = [each.question for each in group]
         try:
-            ids = self._ids(asked[0].text)
-            layers = tuple(dict.fromkeys(name for each in asked for name in each.layers))
-            places = tuple(sorted({place for each in asked for place in each.places}))
-            seen = self._network.look(ids, layers, places, max_bytes=self._max_bytes)
-        except CapabilityError as error:
+            found = self._seen([each.question for each in group])
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
             if len(group) == 1:
-                yield _refused(group[0], error)
+                yield _unanswered(group[0], error)
                 return
             for each in group:
                 yield from self._of_one_pass([each])
             return
         for each in group:
-            yield Reply(id=each.id, plain=seen.plain), _picked(seen, each.question)
+            yield Reply(id=each.id, plain=found.plain), _picked(found, each.question)
+
+    def _seen(self, asked: Sequence[Question]) -> Seen:
+        ids = self._ids(asked[0].text)
+        layers = tuple(dict.fromkeys(name for each in asked for name in each.layers))
+        places = tuple(sorted({place for each in asked for place in each.places}))
+        return self._network.look(ids, layers, places, max_bytes=self._max_bytes)
 
     def _alone(self, numbered: Numbered) -> Answered:
-        asked = numbered.question
         try:
-            ids = self._ids(asked.text)
-            if asked.operation == "gradients":
-                plain, arrays = self._network.gradients(
-                    ids, asked.layers, max_bytes=self._max_bytes
-                )
-            else:
-                plain, arrays = self._network.generate(ids, asked.layers, asked.count)
-        except CapabilityError as error:
-            return _refused(numbered, error)
+            plain, arrays = self._found(numbered.question)
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            return _unanswered(numbered, error)
         return Reply(id=numbered.id, plain=plain), arrays
+
+    def _found(self, asked: Question) -> tuple[object, Mapping[str, Floats]]:
+        ids = self._ids(asked.text)
+        if asked.operation == "gradients":
+            return self._network.gradients(ids, asked.layers, max_bytes=self._max_bytes)
+        return self._network.generate(ids, asked.layers, asked.count)
 
     def _ids(self, text: str) -> list[int]:
         ids = self._network.encode(text)
@@ -83,5 +85,9 @@ def _picked(seen: Seen, question: Question) -> Mapping[str, Floats]:
     return {name: seen.outputs[name] for name in question.layers}
 
 
-def _refused(numbered: Numbered, error: CapabilityError) -> Answered:
-    return Reply(id=numbered.id, refusal=Refusal(error.kind, str(error))), {}
+def _unanswered(numbered: Numbered, error: Exception) -> Answered:
+    """Return a refusal for the model to see, or a failure of the probe itself, which is logged."""
+    if isinstance(error, CapabilityError):
+        return Reply(id=numbered.id, refusal=Refusal(error.kind, str(error))), {}
+    traceback.print_exception(error)
+    return Reply(id=numbered.id, failure=f"{type(error).__name__}: {error}"), {}

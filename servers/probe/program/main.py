@@ -8,14 +8,13 @@ import argparse
 import os
 import sys
 import threading
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO
 
-from servers.probe.program.answering import Answered, Answering
-from servers.probe.wire import Numbered, Reply, receive_question, send_reply
+from servers.probe.program.answering import Answering
+from servers.probe.wire import Numbered, receive_question, send_reply
 
 _MOST_AT_ONCE = 16
 """Questions that are looked at together."""
@@ -29,12 +28,12 @@ def main(arguments: Sequence[str]) -> None:
     replies = _take_stdout()
     waiting: Waiting = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), daemon=True).start()
-    from servers.probe.program.network import load
+    from servers.probe.program.loading import load
 
     network = load(options.checkpoint, dtype=options.dtype, n_threads=options.threads)
     answering = Answering(network, max_tokens=options.max_tokens, max_bytes=options.max_bytes)
     while True:
-        for reply, arrays in answered(answering, _together(waiting)):
+        for reply, arrays in answering.answer(_together(waiting)):
             send_reply(replies, reply, arrays)
 
 
@@ -66,17 +65,3 @@ def _together(waiting: Waiting) -> list[Numbered]:
     while not waiting.empty() and len(found) < _MOST_AT_ONCE:
         found.append(waiting.get())
     return found
-
-
-def answered(answering: Answering, questions: Sequence[Numbered]) -> Iterator[Answered]:
-    """Yield one answer per question; a failure is that of all that have none yet."""
-    left = [each.id for each in questions]
-    try:
-        for reply, arrays in answering.answer(questions):
-            left.remove(reply.id)
-            yield reply, arrays
-    except Exception as error:  # noqa: BLE001 - whoever asked is told, and the log has the rest
-        traceback.print_exc()
-        problem = f"{type(error).__name__}: {error}"
-        for number in left:
-            yield Reply(id=number, failure=problem), {}

@@ -8,7 +8,6 @@ from engine.errors import CapabilityError
 from engine.introspection.probe import Operation, Question
 from engine.introspection.safetensors import Floats
 from servers.probe.program.answering import Answering
-from servers.probe.program.main import answered
 from servers.probe.program.seen import Seen
 from servers.probe.wire import Numbered
 
@@ -87,8 +86,9 @@ def test_a_text_that_is_too_long_runs_nothing() -> None:
     assert not network.passes
 
 
-def test_only_questions_without_an_answer_fail_with_the_one_that_does() -> None:
+def test_a_question_that_fails_takes_no_other_with_it() -> None:
     questions = [asked(1, "a", "1"), asked(2, "b", "strange"), asked(3, "c", "1")]
-    replies = [reply for reply, _ in answered(answering(CountingNetwork()), questions)]
-    assert [reply.id for reply in replies] == [1, 2, 3]
-    assert [bool(reply.failure) for reply in replies] == [False, True, True]
+    questions += [asked(4, "b", "1"), asked(5, "a", "1", kind="generation"), asked(6, "b", "2")]
+    replies = {reply.id: reply for reply, _ in answering(CountingNetwork()).answer(questions)}
+    assert sorted(replies) == [1, 2, 3, 4, 5, 6]
+    assert [number for number, reply in replies.items() if reply.failure] == [5, 2]
