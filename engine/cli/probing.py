@@ -136,9 +136,8 @@ def _directory(model: str, checkpoint: Checkpoint) -> Path:
 
 
 def _check(model: str, checkpoint: Checkpoint, python: Interpreter) -> None:
-    directory, kind = _directory(model, checkpoint), checkpoint.config.get("model_type")
-    if "auto_map" in checkpoint.config or not python.knows(kind):
-        version = f"transformers {python.transformers}"
-        raise NotReadyError(f"{version} has no model of the type {kind!r}, which {model} is.")
+    directory, why_not = _directory(model, checkpoint), python.why_not(checkpoint.config)
+    if why_not:
+        raise NotReadyError(f"{model} has no probe: {why_not}.")
     if not (directory / "tokenizer.json").is_file():
         raise NotReadyError(f"{directory} has no tokenizer.json, which {model} reads with.")
