@@ -32,8 +32,12 @@ no record of a call is mostly indentation."""
 MAX_VALUES = 32_768
 """Values in the arguments of one question: all are looked at, and everybody waits meanwhile. No
 64 KiB of JSON have more."""
+MAX_ANSWERS_WEIGHT_BYTES = 64 << 20
+"""What the values in the answers to one block may take in memory together."""
 _VALUE_BYTES = 64
-"""What a value in an argument takes in memory besides its text."""
+"""What a value takes in memory besides its text."""
+_BEFORE_VALUES = b",[{"
+"""What stands before the values of JSON; in a text it counts as well, which is no great matter."""
 _FORMS = frozenset({dict, list, str, int, float, bool, type(None)})
 _KEYS = frozenset({str})
 _NESTING = (dict, list)
@@ -80,6 +84,7 @@ class Questions:
         self._n_asked = 0
         self._n_bytes = 0
         self._n_array_bytes = 0
+        self._answers_weight_bytes = 0
         self._shelf = shelf
         self._holder = holder
 
@@ -111,7 +116,8 @@ class Questions:
     def _is_spent(self) -> bool:
         """Count one more question and tell whether it is one too many."""
         self._n_asked += 1
-        return self._n_asked > MAX_CALLS or self._n_bytes >= MAX_BYTES
+        is_heavy = self._answers_weight_bytes >= MAX_ANSWERS_WEIGHT_BYTES
+        return self._n_asked > MAX_CALLS or self._n_bytes >= MAX_BYTES or is_heavy
 
     def _opened(self, ask: Ask) -> _Question:
         """Count what is asked and return it.
@@ -171,6 +177,8 @@ class Questions:
         if size > MAX_ANSWER_BYTES:
             what = f"the answer has {size:,} bytes, at most {MAX_ANSWER_BYTES:,} can be passed"
             raise CapabilityError("ValueError", what)
+        n_values = size - len(encoded.translate(None, _BEFORE_VALUES))
+        self._answers_weight_bytes += n_values * _VALUE_BYTES
         plain = msgspec.json.decode(encoded)
         self._record(Call(method=ask.method, arguments=ask.arguments, answer=plain), size)
         return plain

@@ -163,3 +163,25 @@ async def test_values_are_counted_by_what_they_weigh_in_memory() -> None:
     many = _ask(x=[empty] * (MAX_VALUES - 1))
     frames = [(await questions.reply(many)).frame for _ in range(9)]
     assert [type(frame) for frame in frames] == [Answered] * 8 + [Refused]
+
+
+async def test_answers_are_counted_by_what_their_values_weigh_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "MAX_ANSWERS_WEIGHT_BYTES", 64 * 1000)
+
+    async def lists(_method: str, _arguments: Mapping[str, object]) -> object:
+        return [[]] * 300
+
+    questions = Questions(lists, 5.0, Shelf())
+    frames = [(await questions.reply(_ask())).frame for _ in range(3)]
+    assert [type(frame) for frame in frames] == [Answered, Answered, Refused]
+
+
+async def test_answers_of_text_weigh_no_more_than_their_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "MAX_ANSWERS_WEIGHT_BYTES", 64 * 10)
+    questions = Questions(_echo, 5.0, Shelf())
+    frames = [(await questions.reply(_ask(x="word " * 1000))).frame for _ in range(3)]
+    assert [type(frame) for frame in frames] == [Answered] * 3
