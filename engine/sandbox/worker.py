@@ -7,7 +7,6 @@ hold is held by the seal and by the host.
 import builtins
 import importlib
 import os
-import random
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +32,7 @@ from engine.sandbox.protocol import (
     ToWorker,
     WithArrays,
 )
+from engine.sandbox.randomness import seed_generators
 from engine.sandbox.reserve import Reserve
 from engine.sandbox.wire import Wire
 
@@ -116,7 +116,7 @@ class Worker:
         """Take the modules, and say that all is ready."""
         begin = self._wire.receive(_DECODER)
         assert isinstance(begin, Begin), begin
-        _seed(begin.seed)
+        seed_generators(begin.seed)
         tops = sorted({name.partition(".")[0] for name in begin.modules})
         sys.meta_path.insert(0, self._finder)
         sys.meta_path.append(NothingElse(tops))
@@ -177,13 +177,6 @@ def _load_all(names: Iterable[str]) -> None:
             importlib.import_module(name)
         else:
             importlib.reload(there)
-
-
-def _seed(seed: int | None) -> None:
-    """Forked processes share the state of their generators: give each its own."""
-    entropy = int.from_bytes(os.urandom(16)) if seed is None else seed
-    random.seed(entropy)
-    np.random.seed(entropy % 2**32)  # noqa: NPY002 - model code uses the legacy generator too
 
 
 def mask_interrupts() -> None:
