@@ -6,6 +6,7 @@ is echoed.
 """
 
 import ast
+import io
 import itertools
 import linecache
 import sys
@@ -37,7 +38,9 @@ def new_namespace() -> dict[str, object]:
 
 def run_block(code: str, name: str, namespace: dict[str, object]) -> None:
     """Execute `code`; whatever it raises passes through."""
-    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+    linecache.cache[name] = (len(code), None, _lines(code), name)
+    # Else what was warned of in a line of an earlier block is not told for the same line of this.
+    namespace.pop("__warningregistry__", None)
     body = ast.parse(code, name).body
     last = [body.pop()] if body and isinstance(body[-1], ast.Expr) else []
     parts = (
@@ -46,6 +49,14 @@ def run_block(code: str, name: str, namespace: dict[str, object]) -> None:
     )
     for part in parts:
         exec(part, namespace)  # noqa: S102 - running model code is the purpose
+
+
+def _lines(code: str) -> list[str]:
+    """Return the lines as Python counts them, which knows fewer ends than `str.splitlines`.
+
+    The last one is ended, too, as `traceback` takes for granted where it puts its marks.
+    """
+    return list(io.StringIO(f"{code}\n", newline=None))
 
 
 def outcome(run: Callable[[], None], hidden: Collection[str]) -> Failure | None:
@@ -97,6 +108,6 @@ def _trim(described: traceback.TracebackException, hidden: Collection[str]) -> N
         lambda frame: not frame.filename.startswith(tuple(hidden)), frames[own[0] :] if own else []
     )
     described.stack = traceback.StackSummary.from_list(list(shown))
-    for inner in (described.__cause__, described.__context__):
+    for inner in (described.__cause__, described.__context__, *(described.exceptions or ())):
         if inner is not None:
             _trim(inner, hidden)
