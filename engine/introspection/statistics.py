@@ -45,7 +45,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     cosine: float
     l2_distance: float
     largest: float
-    """Largest absolute difference."""
+    """Largest absolute difference; NaN where one has no number."""
 
 
 def moments(blocks: Iterable[Floats]) -> Moments:
@@ -65,7 +65,8 @@ def difference(pairs: Iterable[tuple[Floats, Floats]]) -> Difference:
         first_squared += _dot(left, left)
         second_squared += _dot(right, right)
         distance_squared += _dot(gap, gap)
-        largest = max(largest, float(np.abs(gap).max(initial=0.0)))
+        # Unlike max(), it passes NaN on.
+        largest = float(np.maximum(largest, np.abs(gap).max(initial=0.0)))
     norms = math.sqrt(first_squared * second_squared)
     return Difference(
         cosine=dot / norms if norms else 0.0,

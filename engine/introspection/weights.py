@@ -15,7 +15,10 @@ _SAMPLED_VALUES = 1 << 16
 
 
 class _Likeness(NamedTuple):
-    """How much one parameter is like another; NaN where a value is not finite."""
+    """How much one parameter is like another; NaN where a value is not finite.
+
+    The ratio is NaN, too, where there is nothing to divide by.
+    """
 
     name: str
     similarity: float
@@ -119,7 +122,8 @@ class Weights:
 
         Returns:
             dict with same_shape, means and stds (two numbers each, in the order asked) and, if
-            the shapes agree, cosine_similarity (-1 to 1), l2_distance and max_abs_difference.
+            the shapes agree, cosine_similarity (-1 to 1), l2_distance and max_abs_difference
+            (None each, if not all values are finite).
 
         Example:
             first = "model.layers.0.mlp.down_proj.weight"
@@ -161,8 +165,9 @@ class Weights:
 
         Returns:
             list of dicts with name, similarity (1: the same distribution, 0: nothing in common)
-            and std_ratio (std of the other one divided by the std of this one). Most similar
-            first; last those whose similarity is None, because not all values are finite.
+            and std_ratio (std of the other one divided by the std of this one; None if all
+            values of this one are the same). Most similar first; last those whose similarity is
+            None, because not all values are finite.
 
         Example:
             name = "model.layers.0.mlp.down_proj.weight"
@@ -261,5 +266,5 @@ class Weights:
         return _Likeness(
             name=other.name,
             similarity=1 - gap / size if size else 1.0,
-            std_ratio=other_spread / spread if spread else 0.0,
+            std_ratio=other_spread / spread if spread else math.nan,
         )

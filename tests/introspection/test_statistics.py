@@ -50,6 +50,13 @@ def test_difference_equals_the_direct_computation() -> None:
     assert found.largest == pytest.approx(float(np.abs(first - second).max()), rel=1e-6)
 
 
+def test_the_largest_difference_to_what_is_no_number_is_none() -> None:
+    ones = np.ones(4, np.float32)
+    odd = np.array([1, np.nan, 1, 1], np.float32)
+    pairs = zip(blocks(odd, 2), blocks(ones, 2), strict=True)
+    assert math.isnan(difference(pairs).largest)
+
+
 def test_rounding_keeps_six_digits_and_drops_what_is_not_finite() -> None:
     assert rounded(0.123456789) == 0.123457
     assert rounded(math.inf) is None

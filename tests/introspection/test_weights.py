@@ -110,6 +110,23 @@ def test_weights_that_are_not_all_finite_have_no_similarity_and_come_last(
     assert (found[1]["similarity"], found[1]["std_ratio"]) == (None, None)
 
 
+def test_a_parameter_that_is_the_same_everywhere_has_no_ratio_of_spreads(
+    write_checkpoint: Callable[[Arrays, Mapping[str, object]], Path], arrays: Arrays
+) -> None:
+    arrays[DOWN.format(0)][:] = 1
+    weights = Weights(open_checkpoint(write_checkpoint(arrays, {})))
+    assert {each["std_ratio"] for each in weights.find_similar_weights(DOWN.format(0))} == {None}
+
+
+def test_weights_that_are_not_all_finite_have_no_largest_difference(
+    write_checkpoint: Callable[[Arrays, Mapping[str, object]], Path], arrays: Arrays
+) -> None:
+    arrays[DOWN.format(1)][0, 0] = np.nan
+    weights = Weights(open_checkpoint(write_checkpoint(arrays, {})))
+    found = weights.compare_parameters(DOWN.format(0), DOWN.format(1))
+    assert found["max_abs_difference"] is None
+
+
 def test_a_tied_parameter_is_not_similar_to_itself(weights: Weights) -> None:
     assert weights.find_similar_weights("lm_head.weight") == []
 
