@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Mapping
+from types import UnionType
+from typing import get_args, get_origin
 
 import msgspec
 
@@ -60,8 +62,14 @@ def _value(method: str, parameter: inspect.Parameter, arguments: Mapping[str, ob
         return msgspec.convert(value, parameter.annotation)
     except msgspec.ValidationError as error:
         wanted = inspect.formatannotation(parameter.annotation)
-        given = type(value).__name__
-        problem = f"{name}() argument {parameter.name!r} must be {wanted}, not {given}"
-        if given in wanted:  # the outer type is right, something inside it is not
-            problem = f"{name}() argument {parameter.name!r} must be {wanted}: {error}"
+        problem = f"{name}() argument {parameter.name!r} must be {wanted}"
+        # Where the outer type is right, something inside it is not.
+        is_inside = type(value) in _outer_types(parameter.annotation)
+        problem += f": {error}" if is_inside else f", not {type(value).__name__}"
         raise CapabilityError("TypeError", explained(problem, method)) from error
+
+
+def _outer_types(annotation: object) -> set[object]:
+    """Return what a value itself may be, whatever is in it."""
+    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return {get_origin(kind) or kind for kind in kinds}

@@ -83,13 +83,14 @@ class Findings:
 
 
 def check_length(what: str, text: str, *, most: int) -> None:
-    """Refuse a text that is empty or longer than `most` characters.
+    """Refuse a text that is empty, blank or longer than `most` characters.
 
     Raises:
         CapabilityError: names the argument `what`.
     """
     if not text.strip():
-        raise CapabilityError("ValueError", f"{what} is empty")
+        but = " but for blanks" if text else ""
+        raise CapabilityError("ValueError", f"{what} is empty{but}")
     if len(text) > most:
         problem = f"{what} has {len(text)} characters, at most {most} fit"
         raise CapabilityError("ValueError", problem)

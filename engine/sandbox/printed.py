@@ -72,6 +72,8 @@ class Printed(io.TextIOBase):
     errors = "replace"
     name = "<stdout>"
     mode = "w"
+    line_buffering = False
+    write_through = False
 
     def __init__(self, fd: int, n_chars: int) -> None:
         """Map the file behind `fd`, which may be closed afterwards."""
@@ -118,6 +120,17 @@ class Printed(io.TextIOBase):
     def writable(self) -> bool:
         """Always."""
         return True
+
+    def reconfigure(
+        self,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        line_buffering: bool | None = None,
+        write_through: bool | None = None,
+    ) -> None:
+        """Change nothing: what is printed is kept at once, as UTF-8 and line by line as it is."""
 
     def isatty(self) -> bool:
         """Never: nothing here asks for colours or pages."""

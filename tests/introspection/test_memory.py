@@ -88,6 +88,11 @@ def test_importance_out_of_range_is_refused(memory: Memory, importance: float) -
 
 def test_an_empty_description_is_refused(memory: Memory) -> None:
     with pytest.raises(CapabilityError, match="description is empty"):
+        memory.record_observation("")
+
+
+def test_a_description_of_blanks_is_refused_as_that(memory: Memory) -> None:
+    with pytest.raises(CapabilityError, match="description is empty but for blanks"):
         memory.record_observation("  ")
 
 

@@ -72,6 +72,12 @@ async def test_a_wrong_type_inside_a_list_is_named(table: CapabilityTable) -> No
     assert "must be str | list[str]: Expected `str`, got `int`" in text
 
 
+async def test_a_text_in_the_place_of_a_list_is_named_as_a_text(table: CapabilityTable) -> None:
+    arguments = {"description": "a", "tags": "x"}
+    text = await refusal(table, "memory.record_observation", arguments)
+    assert "argument 'tags' must be list[str] | None, not str" in text
+
+
 async def test_true_is_no_number(table: CapabilityTable) -> None:
     arguments = {"layer_name": "model.norm", "top_k": True}
     text = await refusal(table, "architecture.find_similar_layers", arguments)
