@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar, cast
 
-from engine.sandbox import kernel
+from engine.sandbox import kernel, loops
 from engine.sandbox.imports import SourceFinder, stdlib_sources
 
 _STDLIB = """
@@ -58,6 +58,7 @@ def preload() -> None:
         except ImportError:
             continue
     sys.meta_path.append(SourceFinder(stdlib_sources(), file_name=_stdlib_file))
+    loops.make_bare()
     os.environ.clear()  # noqa: TID251 - wiped, not read
     kernel.clear_environment()
 

@@ -34,8 +34,8 @@ CASES = (
         "except OSError:\n    print('refused')",
     ),
     Case(
-        "network: event loop",
-        "import asyncio\nattempt(lambda: asyncio.new_event_loop())",
+        "network: connection of an event loop",
+        "import asyncio\nattempt(lambda: asyncio.run(asyncio.open_connection('127.0.0.1', 80)))",
         is_own=True,
     ),
     Case(
