@@ -179,7 +179,7 @@ def _cost_lines(study: Study, found: Outlook) -> list[str]:
     priced = {
         model: endpoint.prices
         for model, endpoint in study.serving.given.items()
-        if endpoint.prices and model in found.usage
+        if endpoint.prices and found.usage.get(model, Usage()) != Usage()
     }
     return [
         f"{model} will cost about {cost(prices, found.usage[model]):.4f} {prices.currency}."

@@ -104,8 +104,12 @@ def show(found: Run, *, as_json: bool) -> None:
             emit_table(_drawn(table))
     else:
         emit(markdown(found))
-    for model, each in costs(found).items():
-        say(f"cost: {model} {each.amount:.4f} {each.currency}")
+    known = costs(found)
+    for arm in found.manifest.arms:
+        if each := known.get(arm.model):
+            say(f"cost: {arm.model} {each.amount:.4f} {each.currency}")
+        elif arm.prices:
+            say(f"cost: {arm.model} not known: its server tells no token counts")
 
 
 def _drawn(table: Table) -> RichTable:

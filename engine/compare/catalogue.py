@@ -40,8 +40,16 @@ def _one(_: Measures) -> float:
     return 1.0
 
 
+def _counted(item: Measures) -> float:
+    return 1.0 if item.has_token_counts else 0.0
+
+
 def _mean(name: str, label: str, unit: str, amount: Amount, *, is_speed: bool = False) -> Measure:
     return Measure(name=name, label=label, unit=unit, ratio=(amount, _one), is_speed=is_speed)
+
+
+def _tokens(name: str, label: str, amount: Amount) -> Measure:
+    return Measure(name=name, label=label, unit="tokens", ratio=(amount, _counted))
 
 
 def _share(
@@ -163,7 +171,7 @@ MEASURES = (
     ),
     _share("requirements_met", "requirements met", _met, _requirements),
     _share("censored", "investigations ended by a limit", lambda item: item.is_censored, _one),
-    _mean("prompt_tokens", "tokens read", "tokens", lambda item: item.prompt_tokens),
+    _tokens("prompt_tokens", "tokens read", lambda item: item.prompt_tokens),
     Measure(
         name="cached_share",
         label="of them from the prefix cache",
@@ -172,14 +180,14 @@ MEASURES = (
         is_share=True,
         is_speed=True,
     ),
-    _mean("completion_tokens", "tokens written", "tokens", lambda item: item.completion_tokens),
+    _tokens("completion_tokens", "tokens written", lambda item: item.completion_tokens),
     _mean("model_s", "seconds waiting for the model", "s", lambda i: i.model_s, is_speed=True),
     _mean("execution_s", "seconds executing code", "s", lambda i: i.execution_s, is_speed=True),
     Measure(
         name="tokens_per_s",
         label="tokens written per second",
         unit="tokens/s",
-        ratio=(lambda item: item.completion_tokens, lambda item: item.model_s),
+        ratio=(lambda item: item.completion_tokens, lambda item: _counted(item) * item.model_s),
         is_speed=True,
     ),
 )

@@ -35,10 +35,11 @@ DEFINITIONS = {
     " ended, what was done before a fork included, per experiment with requirements.",
     "censored": "Investigations of which an experiment was ended by a limit of turns, tokens, time"
     " or window, per investigation.",
-    "prompt_tokens": "Tokens of all prompts as the server counted them, per investigation.",
+    "prompt_tokens": "Tokens of all prompts as the server counted them, per investigation; those"
+    " whose server tells no counts are left out.",
     "cached_share": "Tokens of prompts that the server took from its prefix cache, per token of a"
     " prompt.",
-    "completion_tokens": "Tokens of all replies as the server counted them, per investigation.",
+    "completion_tokens": "Tokens of all replies as the server counted them, likewise.",
     "model_s": "Seconds between sending a request and its reply, summed, per investigation.",
     "execution_s": "Seconds that code blocks computed, summed, per investigation.",
     "tokens_per_s": "Tokens of replies per second of waiting for the model.",

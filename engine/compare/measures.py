@@ -94,6 +94,11 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
         return self.stop_reason in LIMITS
 
     @property
+    def has_token_counts(self) -> bool:
+        """Its server told how many tokens it read; nothing else is known of one without a turn."""
+        return not self.turns or self.prompt_tokens > 0
+
+    @property
     def is_pure(self) -> bool:
         """It saw nothing that its condition hides."""
         return not self.leaks

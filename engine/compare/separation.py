@@ -34,11 +34,15 @@ _MODULES = (
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """What is compared in one turn; zero in turns that did not take place."""
+    """What is compared in one turn: zero in turns that did not take place, NaN where unknown."""
 
     name: str
     label: str
     of: Callable[[TurnCounts], float]
+
+
+def _tokens(turn: TurnCounts) -> float:
+    return turn.completion_tokens if turn.has_token_counts else math.nan
 
 
 def _uses(module: str) -> Feature:
@@ -53,7 +57,7 @@ _IN_EVERY_PHASE = (
     Feature("code_blocks", "code blocks executed", lambda turn: turn.code_blocks),
     Feature("errors", "execution errors", lambda turn: turn.errors),
     Feature("calls", "introspection calls", lambda turn: turn.calls),
-    Feature("tokens", "tokens written", lambda turn: turn.completion_tokens),
+    Feature("tokens", "tokens written", _tokens),
     Feature("help", "use of help() or dir()", lambda turn: turn.help_blocks > 0),
     Feature("repeats", "repetition", lambda turn: turn.is_repeat),
 )
@@ -165,8 +169,8 @@ def _differences(sides: Sides) -> Array:
 
 
 def _difference(first: Case, second: Case, n_turns: int) -> Array:
-    """Return it for one pair; none in turns that one of them has from another run."""
-    found = _table(second, n_turns) - _table(first, n_turns)
+    """Return it for one pair; none in turns that one has from another run, or is unknown in."""
+    found = np.nan_to_num(_table(second, n_turns) - _table(first, n_turns))
     found[: max(first.first_own_turn, second.first_own_turn)] = 0.0
     return found
 

@@ -59,6 +59,11 @@ class TurnCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between the sending of the request and the reply."""
     execution_s: float
 
+    @property
+    def has_token_counts(self) -> bool:
+        """The server told how many tokens it read."""
+        return self.prompt_tokens > 0
+
 
 def counts_of(transcript: Transcript) -> tuple[TurnCounts, ...]:
     """Return the counts of each turn, those that it has from another run included."""

@@ -46,7 +46,9 @@ def test_a_reply_with_token_counts_is_not_spoken_of(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.slow
-async def test_an_arm_without_token_counts_has_no_cost_that_is_known(tmp_path: Path) -> None:
+async def test_an_arm_without_token_counts_has_no_cost_and_no_difference_in_tokens(
+    tmp_path: Path,
+) -> None:
     async with endpoint(plan=always(Fault.NO_USAGE)) as silent, endpoint() as telling:
         tables = [
             f'[endpoints.{name}]\nurl = "{server.url}"\nmodel = "served-model"\n'
@@ -59,4 +61,12 @@ async def test_an_arm_without_token_counts_has_no_cost_that_is_known(tmp_path: P
     summary = json.loads((tmp_path / "one" / "summary.json").read_text())
     assert set(summary["costs"]) == {"b"}
     assert SAID in done.err
-    assert "cost: a" not in done.err
+    assert "cost: a not known" in done.err
+    assert "cost: b not known" not in done.err
+    comparison = json.loads((tmp_path / "one" / "model_comparison.json").read_text())["comparison"]
+    (pair,) = comparison["scopes"][0]["pairs"]
+    of_tokens = [each for each in pair["results"] if each["measure"].endswith("_tokens")]
+    assert len(of_tokens) == 2
+    for each in of_tokens:
+        assert each["first"]["value"] is each["effect"]["difference"] is None
+        assert each["second"]["value"] > 0
