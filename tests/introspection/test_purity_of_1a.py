@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.introspection.documents import Documents, open_documents
@@ -62,6 +63,12 @@ def powers(subject: Subject, sets: dict[str, Documents], figures: Generated) -> 
 
 
 @pytest.fixture
+def others() -> set[psutil.Process]:
+    """Children of other tests, which last longer."""
+    return children()
+
+
+@pytest.fixture
 async def workspace_of_1a(powers: CapabilityTable) -> AsyncIterator[Workspace]:
     limits = Limits(output_chars=2_000_000)
     async with (
@@ -94,11 +101,11 @@ async def test_all_that_code_can_look_at_names_no_document(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="reads the memory of a sealed process")
 async def test_the_memory_of_its_processes_names_no_document(
-    workspace_of_1a: Workspace, sets: dict[str, Documents]
+    others: set[psutil.Process], workspace_of_1a: Workspace, sets: dict[str, Documents]
 ) -> None:
     before = "from introspection import memory, weights\nprint(memory.query_beliefs())"
     assert (await workspace_of_1a.execute(before)).error is None
-    held = b"".join(memory_of(child.pid) for child in children())
+    held = b"".join(memory_of(child.pid) for child in children() - others)
     assert b"find_similar_weights" in held
     few = [each.text[100 : 100 + PASSAGE] for documents in sets.values() for each in documents.all]
     sought = [term.encode() for term in (*TERMS, *few)]
