@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -77,7 +78,8 @@ class Killing:
             while not journal.exists() or journal.stat().st_size < n_bytes:
                 await asyncio.sleep(0.001)
             await asyncio.sleep(chance.random() * _LATENCY_S)
-            process.kill()
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                process.kill()
         await server.until_in_flight(0)
 
 

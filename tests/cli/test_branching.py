@@ -73,9 +73,11 @@ async def test_histories_are_identical_up_to_the_branch(tmp_path: Path) -> None:
 async def test_a_killed_run_with_shared_beginnings_goes_on(n_events: int, tmp_path: Path) -> None:
     arguments = ("run", *SHARED, "--share-prefix", *FIVE, "--concurrency", "3")
     async with endpoint(reply=stages, latency_s=0.02) as server:
+        server.hold(45)
         async with program(*arguments, *one_arm(server), "--out", "out", cwd=tmp_path) as process:
             await until_recorded(tmp_path / "out", n_events)
             process.kill()
+        server.release()
         done = await run("resume", "out", "--display", "none", cwd=tmp_path)
         assert done.code == 0, done.err
         assert len(server.asks) <= 5 * 10 + 3, "only what was in flight is asked again"
@@ -172,9 +174,11 @@ async def test_a_killed_fork_goes_on_without_its_run(tmp_path: Path) -> None:
     at = ("--at", "activations", "--replicates", "3", "--concurrency", "2", "--display", "none")
     async with endpoint(reply=stages, latency_s=0.03) as server:
         await run("run", "1a", *one_arm(server), *FIVE, "--out", "out", cwd=tmp_path)
+        server.hold(40)
         async with program("fork", "out", *at, "--out", "fork", cwd=tmp_path) as process:
             await until_recorded(tmp_path / "fork", 60)
             process.kill()
+        server.release()
         (tmp_path / "out").rename(tmp_path / "gone")
         done = await run("resume", "fork", "--display", "none", cwd=tmp_path)
         assert done.code == 0, done.err
@@ -208,9 +212,11 @@ async def test_a_run_that_is_still_going_on_can_be_forked(tmp_path: Path) -> Non
 async def test_a_killed_run_can_be_forked_where_it_came_to(tmp_path: Path) -> None:
     async with endpoint(reply=stages, latency_s=0.05) as server:
         arguments = ("run", "1a", *one_arm(server), "--replicates", "3", "--concurrency", "1")
+        server.hold(14)
         async with program(*arguments, "--out", "out", cwd=tmp_path) as process:
             await until_recorded(tmp_path / "out", 25)
             process.kill()
+        server.release()
         done = await run("fork", "out", "--at", "2", "--out", "fork", cwd=tmp_path)
     assert done.code == 0, done.err
     assert "never came as far as 2" in done.err or len(started(tmp_path)) == 3

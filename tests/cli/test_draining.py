@@ -36,11 +36,13 @@ def n_of(events: Sequence[AnyEvent], kind: type[AnyEvent]) -> int:
 
 async def test_the_first_interrupt_finishes_the_turns_under_way(tmp_path: Path) -> None:
     async with (
-        endpoint(latency_s=0.3) as server,
+        endpoint() as server,
         program(*two_arms(server), *MANY, cwd=tmp_path) as process,
     ):
+        server.hold(30)
         await until_recorded(tmp_path / "out", 30)
         process.send_signal(signal.SIGINT)
+        server.release()
         async with asyncio.timeout(WITHIN_S):
             done = await outcome(process)
         events = events_of(tmp_path / "out")
@@ -53,10 +55,12 @@ async def test_the_first_interrupt_finishes_the_turns_under_way(tmp_path: Path) 
 
 
 async def test_what_was_drained_goes_on_without_asking_twice(tmp_path: Path) -> None:
-    async with endpoint(latency_s=0.1) as server:
+    async with endpoint() as server:
+        server.hold(30)
         async with program(*two_arms(server), *MANY, cwd=tmp_path) as process:
             await until_recorded(tmp_path / "out", 30)
             process.send_signal(signal.SIGINT)
+            server.release()
             async with asyncio.timeout(WITHIN_S):
                 await outcome(process)
         done = await run("resume", "out", "--display", "none", cwd=tmp_path)

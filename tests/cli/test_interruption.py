@@ -55,11 +55,13 @@ async def test_an_interrupt_exits_130_and_keeps_the_journal(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     async with (
-        endpoint(latency_s=0.1) as server,
+        endpoint() as server,
         program(*two_arms(server), *MANY, cwd=tmp_path) as process,
     ):
+        server.hold(30)
         await until_recorded(tmp_path / "out", 30)
         process.send_signal(number)
+        server.release()
         async with asyncio.timeout(WITHIN_S):
             done = await outcome(process)
     assert done.code == 130, done.err
@@ -80,9 +82,11 @@ async def test_a_resumed_run_prints_its_summary_as_json(tmp_path: Path) -> None:
 
 
 async def killed_and_resumed(server: FaultyServer, n_events: int, cwd: Path) -> None:
+    server.hold(60)
     async with program(*two_arms(server), *MANY, cwd=cwd) as process:
         await until_recorded(cwd / "out", n_events)
         process.kill()
+    server.release()
     done = await run("resume", "out", "--display", "none", cwd=cwd)
     assert done.code == 0, done.err
 
@@ -100,6 +104,7 @@ async def test_a_killed_run_goes_on_and_asks_nothing_twice(n_events: int, tmp_pa
 
 async def test_a_killed_resume_is_resumed_and_nothing_is_lost(tmp_path: Path) -> None:
     async with endpoint(latency_s=0.05) as server:
+        server.hold(80)
         async with program(*two_arms(server), *MANY, cwd=tmp_path) as process:
             await until_recorded(tmp_path / "out", 30)
             process.kill()
@@ -108,6 +113,7 @@ async def test_a_killed_resume_is_resumed_and_nothing_is_lost(tmp_path: Path) ->
             async with program(*resume, cwd=tmp_path) as process:
                 await until_recorded(tmp_path / "out", n_events)
                 process.kill()
+        server.release()
         done = await run("resume", "out", "--display", "none", cwd=tmp_path)
         assert done.code == 0, done.err
         assert len(server.asks) <= 100 + 3 * 10
@@ -154,9 +160,10 @@ async def test_resuming_a_finished_run_asks_nothing(tmp_path: Path) -> None:
 
 async def test_resume_goes_on_at_another_address(tmp_path: Path) -> None:
     async with (
-        endpoint(latency_s=0.05) as server,
+        endpoint() as server,
         program(*two_arms(server), *MANY, cwd=tmp_path) as process,
     ):
+        server.hold(30)
         await until_recorded(tmp_path / "out", 25)
         process.kill()
     async with endpoint() as moved:
@@ -169,11 +176,13 @@ async def test_resume_finds_the_same_weights_at_another_place_and_takes_no_other
 ) -> None:
     first, second, other = tmp_path / "first", tmp_path / "second", tiny_models()[1].directory
     shutil.copytree(WEIGHTS, first)
-    async with endpoint(latency_s=0.05) as server:
+    async with endpoint() as server:
+        server.hold(30)
         arms = (*bare_arms(server), *weights_of("a", "b", at=first))
         async with program(*arms, *MANY, cwd=tmp_path) as process:
             await until_recorded(tmp_path / "out", 25)
             process.kill()
+        server.release()
         first.rename(second)
         lost = await run("resume", "out", cwd=tmp_path)
         refused = await run("resume", "out", *weights_of("a", "b", at=other), cwd=tmp_path)
@@ -187,9 +196,10 @@ async def test_resume_finds_the_same_weights_at_another_place_and_takes_no_other
 
 async def test_resume_under_another_window_is_refused_by_name(tmp_path: Path) -> None:
     async with (
-        endpoint(latency_s=0.05) as server,
+        endpoint() as server,
         program(*two_arms(server), *MANY, cwd=tmp_path) as process,
     ):
+        server.hold(30)
         await until_recorded(tmp_path / "out", 25)
         process.kill()
     async with endpoint(window_tokens=4096) as changed:

@@ -101,6 +101,7 @@ async def test_a_run_comes_through_refusals_and_an_outage_with_nothing_lost(
 ) -> None:
     async with lab(authority, troubled, own_port) as server:
         flags = configured(tmp_path, server.url, authority)
+        server.latency_s = 2.0
         async with program(*flags, "--replicates", "3", cwd=tmp_path) as process:
             async with asyncio.timeout(WITHIN_S):
                 await until_recorded(tmp_path / "out", 12)
@@ -110,6 +111,7 @@ async def test_a_run_comes_through_refusals_and_an_outage_with_nothing_lost(
                 await server.runner.cleanup()  # the outage
                 while n_repeated(tmp_path / "out") < before + 2:
                     await asyncio.sleep(0.02)
+                server.latency_s = 0.0
                 async with serving(server=server, tls=authority.server, port=own_port):
                     done = await outcome(process)
     assert done.code == 0, done.err

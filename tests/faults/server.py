@@ -38,7 +38,8 @@ class FaultyServer:
     """GET /v1/models is answered without the key."""
     latency_s: float = 0.0
     may_answer: asyncio.Event | None = None
-    """No answer is sent before it is set."""
+    """No answer is sent before it is set, but to the first `n_free` requests."""
+    n_free: int = 0
     slots: int | None = None
     """Answered at once; the others wait, and /metrics tells of both. None: all, and no metrics."""
     url: str = ""
@@ -78,11 +79,12 @@ class FaultyServer:
             headers={name.lower(): value for name, value in request.headers.items()},
         )
         self._seen[raw] += 1
+        number = len(self.asks)
         self.asks.append(ask)
         self._count(1)
         try:
             async with self._gate:
-                return await self._answer(request, ask)
+                return await self._answer(request, ask, number)
         finally:
             self._count(-1)
 
@@ -106,8 +108,18 @@ class FaultyServer:
         lines = [f'vllm:{name}{{engine="0"}} {value}' for name, value in values.items()]
         return web.Response(text="\n".join(lines) + "\n")
 
-    async def _answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
+    def hold(self, n_free: int) -> None:
+        """Answer no more than `n_free` requests from now on."""
+        self.may_answer, self.n_free = asyncio.Event(), len(self.asks) + n_free
+
+    def release(self) -> None:
+        """Answer all from now on."""
         if self.may_answer is not None:
+            self.may_answer.set()
+        self.may_answer = None
+
+    async def _answer(self, request: web.Request, ask: Ask, number: int) -> web.StreamResponse:
+        if self.may_answer is not None and number >= self.n_free:
             await self.may_answer.wait()
         await asyncio.sleep(self.latency_s)
         fault = self._fault_of(ask)
