@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ except KeyboardInterrupt:
 MANY = ("--replicates", "10", "--concurrency", "5", "--display", "none", "--out", "out")
 
 
+@pytest.fixture
+def hangs_up() -> Iterator[None]:
+    """Let programs hear of a lost terminal, even where the tests themselves do not (nohup)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangs_up")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_an_interrupt_exits_130_and_keeps_the_journal(
     number: signal.Signals, tmp_path: Path
